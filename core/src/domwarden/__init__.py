@@ -1,0 +1,1 @@
+"""domwarden: watchdogs outside the guest, and migration with every external device."""

@@ -1,0 +1,1 @@
+"""The PCI device of a domain."""

@@ -1,0 +1,1 @@
+"""The USB device of a domain."""
