@@ -1,0 +1,110 @@
+"""The public door: all that a plugin may import."""
+
+from domwarden.contract.control import EmbeddedControl, QemuControl
+from domwarden.contract.definition import (
+    Definition,
+    DeviceEntry,
+    Escalation,
+    MigrationSettings,
+    WatchdogEntry,
+)
+from domwarden.contract.domain import Domain, Host
+from domwarden.contract.embedded import EmbeddedHooks
+from domwarden.contract.engine import (
+    Address,
+    Engine,
+    Event,
+    EventKind,
+    Incoming,
+    Observation,
+    OnProgress,
+    Outgoing,
+    Progress,
+    Room,
+    RunState,
+)
+from domwarden.contract.errors import (
+    BrokenError,
+    ConfigError,
+    ConflictError,
+    DomwardenError,
+    DriverError,
+    EngineError,
+    OutcomeUnknownError,
+    PermanentError,
+    Problem,
+    RefusedError,
+    TransientError,
+)
+from domwarden.contract.hooks import CONTRACT, DeviceHooks, hookimpl, hookspec
+from domwarden.contract.jobs import TICKET_LIMIT_BYTES, Job, JobContext, JobResult, Ticket
+from domwarden.contract.machine import BusDevice, Machine, ResetKind, Timer
+from domwarden.contract.qemu import QemuArgument, QemuHooks
+from domwarden.contract.refusals import Refusal
+from domwarden.contract.steps import End, Movement, Step
+from domwarden.contract.units import duration, path, rate, relative_to, size
+from domwarden.contract.watchdog import Action, Armed, Expiry, Reading, TimerClock
+
+__all__ = [
+    "CONTRACT",
+    "TICKET_LIMIT_BYTES",
+    "Action",
+    "Address",
+    "Armed",
+    "BrokenError",
+    "BusDevice",
+    "ConfigError",
+    "ConflictError",
+    "Definition",
+    "DeviceEntry",
+    "DeviceHooks",
+    "Domain",
+    "DomwardenError",
+    "DriverError",
+    "EmbeddedControl",
+    "EmbeddedHooks",
+    "End",
+    "Engine",
+    "EngineError",
+    "Escalation",
+    "Event",
+    "EventKind",
+    "Expiry",
+    "Host",
+    "Incoming",
+    "Job",
+    "JobContext",
+    "JobResult",
+    "Machine",
+    "MigrationSettings",
+    "Movement",
+    "Observation",
+    "OnProgress",
+    "Outgoing",
+    "OutcomeUnknownError",
+    "PermanentError",
+    "Problem",
+    "Progress",
+    "QemuArgument",
+    "QemuControl",
+    "QemuHooks",
+    "Reading",
+    "Refusal",
+    "RefusedError",
+    "ResetKind",
+    "Room",
+    "RunState",
+    "Step",
+    "Ticket",
+    "Timer",
+    "TimerClock",
+    "TransientError",
+    "WatchdogEntry",
+    "duration",
+    "hookimpl",
+    "hookspec",
+    "path",
+    "rate",
+    "relative_to",
+    "size",
+]
