@@ -11,7 +11,7 @@ from domwarden.contract.watchdog import Action
 
 @dataclasses.dataclass(frozen=True)
 class DeviceEntry:
-    """One entry under ``devices``: the YAML id, the driver's name, the driver's validated options."""
+    """One entry under ``devices``: the YAML id, the driver, the driver's validated options."""
 
     id: str
     driver: str

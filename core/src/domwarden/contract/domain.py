@@ -45,7 +45,7 @@ class Domain:
 
     ``definition`` is the live definition once the domain was started.  ``device`` is the YAML id of
     the device that is asked.  ``ticket`` is the last ticket the device's *other* end gave in this
-    migration, ``given`` the last one *this* end gave (so a rebuilt driver object knows what it did).
+    migration, ``given`` the last one *this* end gave (a rebuilt driver object knows what it did).
     ``peer`` names the other host, or the save's path.
     """
 
@@ -72,5 +72,5 @@ class Domain:
         return self.host.domain_directory(self.name)
 
     def control(self, protocol: type[ControlT]) -> ControlT | None:
-        """Return the engine's handle of that protocol (``QemuControl``), or None on another engine."""
+        """Return the engine's handle of that protocol (``QemuControl``); None on another engine."""
         return cast("ControlT | None", self.controls(protocol))

@@ -12,4 +12,4 @@ class EmbeddedHooks:
 
     @hookspec
     def attach(self, domain: Domain, machine: Machine) -> bool | None:
-        """Put the device on the machine's buses; return True (also when there is nothing to put)."""
+        """Put the device on the machine's buses; return True (also when it needs no bus)."""

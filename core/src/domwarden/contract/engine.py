@@ -99,7 +99,7 @@ class Room(Protocol):
     """The devices of one domain, as its engine asks them."""
 
     def ask(self, hook: str, **arguments: Any) -> dict[str, Any]:
-        """Call an engine's own hook; return the answers that are not None by YAML id, in file order.
+        """Call an engine's own hook; return answers that are not None by YAML id, in file order.
 
         ``domain`` is supplied; the watchdog answers under the id ``watchdog``.
         """
@@ -171,8 +171,8 @@ class Engine(abc.ABC):
     SCHEMA: ClassVar[Mapping[Any, Any]] = {}
     #: The engine's own section of the host file (voluptuous).
     HOST_SCHEMA: ClassVar[Mapping[Any, Any]] = {}
-    #: A class with the engine's own hook specifications for devices, and the hook that a device must
-    #: implement for this engine to know it.
+    #: A class with the engine's own hook specifications for devices, and the hook that a device
+    #: must implement for this engine to know it.
     HOOKS: ClassVar[type | None] = None
     DEVICE_HOOK: ClassVar[str] = ""
     #: The watchdog actions this engine can perform.
@@ -191,7 +191,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     async def stop(self, name: str, *, graceful_seconds: float = 0.0) -> None:
-        """End the domain and see its remains gone; ask the guest first for that long. Idempotent."""
+        """End the domain and see its remains gone; ask the guest first that long. Idempotent."""
 
     @abc.abstractmethod
     async def pause(self, name: str) -> None:

@@ -89,7 +89,7 @@ class Machine(Protocol):
         """Offer the watchdog's timer to ``Engine.read_watchdog``."""
 
     def expire(self, detail: str, action: Action | None = None) -> None:
-        """Report that the watchdog fired; the machine performs the action (the domain's by default)."""
+        """Report that the watchdog fired; the machine performs the action (or the domain's)."""
 
     def notify_guest(self, signal: str) -> None:
-        """Raise a named interrupt in the guest (``pretimeout``, ``nmi``); ignored when it is hung."""
+        """Raise a named interrupt in the guest (``pretimeout``, ``nmi``); a hung one ignores it."""

@@ -43,7 +43,7 @@ def rate(value: Any) -> int:
 
 
 def path(value: Any) -> str:
-    """Return an absolute path; a relative one counts from the directory of the file it stands in."""
+    """Return an absolute path; a relative one counts from its file's directory."""
     import voluptuous  # as above
 
     if not isinstance(value, str) or not value or "\0" in value:

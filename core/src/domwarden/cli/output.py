@@ -1,0 +1,47 @@
+"""Data to stdout, talk to stderr; tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from domwarden.contract.refusals import Refusal
+
+
+def as_json(data: object) -> None:
+    """Print plain data as one JSON document on stdout."""
+    click.echo(json.dumps(data, indent=2, default=str))
+
+
+def say(message: str) -> None:
+    """Tell the person something, on stderr."""
+    click.echo(message, err=True)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a rich console; it honours NO_COLOR and narrows nothing when output is a pipe."""
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal:
+        made.width = 200
+    return made
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, stderr: bool = False, title: str = ""
+) -> None:
+    """Print a plain table."""
+    made = Table(*columns, box=None, pad_edge=False, title=title or None, title_justify="left")
+    for row in rows:
+        made.add_row(*("" if cell is None else str(cell) for cell in row))
+    console(stderr=stderr).print(made, markup=False)
+
+
+def refusals(reasons: Iterable[Refusal]) -> None:
+    """Print why a domain cannot move, and what to do about it, on stderr."""
+    rows = [(r.host, r.device or "-", r.reason, r.remedy, r.code) for r in reasons]
+    table(("host", "device", "reason", "remedy", "code"), rows, stderr=True)

@@ -1,0 +1,1 @@
+"""Supervision: expiries are recorded, escalated, and a lost timer is noticed."""
