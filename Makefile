@@ -1,0 +1,83 @@
+# `make demo` and `make test` install what they need; the finer targets are for work on the code.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+VENV := $(abspath $(or $(DOMWARDEN_VENV),.venv))
+ENGINE ?= embedded
+PYTHON ?= python3
+PYPROJECTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml)
+EDITABLE := $(foreach path,$(PYPROJECTS),--editable ./$(dir $(path)))
+
+# The guest's kernel and programs come from Debian too; the engine fetches and unpacks them, not installs.
+GUEST_PACKAGES := qemu-system-x86 qemu-utils swtpm swtpm-tools busybox-static iproute2
+DEMO_PACKAGES := $(if $(filter qemu,$(ENGINE)),$(GUEST_PACKAGES))
+
+PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
+TOX := $(VENV)/bin/tox --workdir .tox
+QUICK := -m quick --parallel-no-spinner --parallel $(or $(JOBS),auto)
+
+.PHONY: help demo test quick live slow lint types unit docs bench dev clean
+help:
+	@echo 'make demo [ENGINE=qemu]   a guarded domain is hung, reset, and moved whole to a second host'
+	@echo 'make test                 the whole matrix: lint, types, unit tests from wheels, guests under QEMU'
+	@echo 'make lint types unit docs live slow bench dev clean'
+
+demo: $(VENV)/.installed
+	@tools/debian-packages.sh $(DEMO_PACKAGES)
+	@$(VENV)/bin/domwarden demo --engine $(ENGINE)
+
+# Guests are booted after everything else has ended: they judge times. The closing line counts all tests.
+test: $(VENV)/.tools
+	@tools/debian-packages.sh $(GUEST_PACKAGES)
+	@rm -rf .tox/results
+	@status=0; \
+	$(TOX) run-parallel $(QUICK) || status=1; \
+	$(TOX) run -e live || status=1; \
+	$(VENV)/bin/python tools/summary.py .tox/results || status=1; \
+	exit $$status
+
+quick: $(VENV)/.tools
+	@$(TOX) run-parallel $(QUICK)
+
+live slow: $(VENV)/.tools
+	@tools/debian-packages.sh $(GUEST_PACKAGES)
+	@$(TOX) run -e $@
+
+lint types docs: $(VENV)/.tools
+	@$(TOX) run -e $@
+
+unit: $(VENV)/.tools
+	@$(TOX) run -e all
+
+bench: $(VENV)/.installed
+	@tools/debian-packages.sh $(GUEST_PACKAGES)
+	@$(VENV)/bin/python bench
+
+# Everything in one environment: the distributions editable, and every tool.
+dev: $(VENV)/.installed $(VENV)/.tools
+	@$(PIP) install --group dev
+
+clean:
+	rm -rf .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# The build backend is installed first: nine builds in nine isolated environments take half a minute.
+$(VENV)/.installed: $(PYPROJECTS) | $(VENV)/.created
+	@echo 'installing the distributions into $(VENV)' >&2
+	@$(PIP) install 'hatchling>=1.27' 'editables>=0.3'
+	@$(PIP) install --no-build-isolation $(EDITABLE)
+	@touch $@
+
+$(VENV)/.tools: pyproject.toml | $(VENV)/.created
+	@echo 'installing tox into $(VENV)' >&2
+	@$(PIP) install --group tox
+	@touch $@
+
+# pip 25.1 knows dependency groups; Debian 12 brings an older one, and venv itself as a package apart.
+$(VENV)/.created:
+	@$(PYTHON) -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		tools/debian-packages.sh python3 python3-venv
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@

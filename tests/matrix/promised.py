@@ -1,0 +1,21 @@
+"""What each distribution promises to bring: entry-point group, name, and class."""
+
+PROMISED: dict[str, dict[str, dict[str, str]]] = {
+    "domwarden": {
+        "console_scripts": {"domwarden": "domwarden.cli:main"},
+        "domwarden.engines": {"embedded": "domwarden.embedded:EmbeddedEngine"},
+    },
+    "domwarden-qemu": {"domwarden.engines": {"qemu": "domwarden_qemu:QemuEngine"}},
+    "domwarden-hvm-wdt": {
+        "domwarden.watchdogs": {
+            "i6300esb": "domwarden_hvm_wdt:I6300esb",
+            "ib700": "domwarden_hvm_wdt:Ib700",
+        }
+    },
+    "domwarden-xen-wdt": {"domwarden.watchdogs": {"xen_wdt": "domwarden_xen_wdt:XenWdt"}},
+    "domwarden-blk": {"domwarden.devices": {"blk": "domwarden_blk:Blk"}},
+    "domwarden-net": {"domwarden.devices": {"net": "domwarden_net:Net"}},
+    "domwarden-tpm-migrate": {"domwarden.devices": {"tpm": "domwarden_tpm_migrate:Tpm"}},
+    "domwarden-usb": {"domwarden.devices": {"usb": "domwarden_usb:Usb"}},
+    "domwarden-pci": {"domwarden.devices": {"pci": "domwarden_pci:Pci"}},
+}
