@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Builds the test guest, a kernel with an initramfs, from Debian packages that it downloads but does not install."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import lzma
+import os
+import shutil
+import struct
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+if not __package__:  # run as a script: make the relative imports below work
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    __package__ = "guest"
+
+from .cpio import Initramfs
+from .modules import Layout, closure, layout, modules_dep
+from .packages import BuildError, kernel_package, require_tools, run, unpack
+
+HERE = Path(__file__).resolve().parent
+#: What the guest's kernel wants on its command line; more words may follow.
+CMDLINE = "console=ttyS0 quiet panic=0 nokaslr mitigations=off cryptomgr.notests random.trust_cpu=on"
+MODULES = (
+    "virtio_pci virtio_blk virtio_net virtio_console i6300esb ib700wdt xen_wdt xen_blkfront xen_netfront"
+    " 9p 9pnet_virtio xhci_pci msr"
+).split()
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Where the parts of the built guest lie.
+
+    `kernel` is the unpacked vmlinux, which QEMU starts through its PVH entry: under TCG that saves the
+    seconds which `vmlinuz`, the same kernel as Debian ships it, spends on unpacking itself.
+    """
+
+    kernel: Path
+    vmlinuz: Path
+    initrd: Path
+    manifest: Path
+
+
+def default_cache() -> Path:
+    """$DOMWARDEN_GUEST_CACHE, else ~/.cache/domwarden/guest."""
+    return Path(os.environ.get("DOMWARDEN_GUEST_CACHE") or "~/.cache/domwarden/guest").expanduser()
+
+
+def build(out: Path | None = None) -> Guest:
+    """Returns the guest that belongs to the present sources, building it under `out` if it is not there yet.
+
+    Any number of processes may call it at once. A kernel once fetched is kept: delete the directory for a newer
+    one. Raises BuildError with one line that says what is missing.
+    """
+    out = (out or default_cache()).absolute()
+    place = out / _fingerprint()
+    if not place.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        with (out / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not place.exists():
+                _build_into(place, out)
+    return Guest(place / "vmlinux", place / "vmlinuz", place / "initrd.gz", place / "manifest.json")
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for source in sorted([*HERE.glob("src/*.[ch]"), HERE / "init", HERE / "udhcpc",
+                          *(HERE / f"{name}.py" for name in ("build", "cpio", "modules", "packages"))]):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _build_into(place: Path, out: Path) -> None:
+    require_tools("apt-get", "apt-cache", "dpkg", "gcc")
+    with tempfile.TemporaryDirectory(dir=out, prefix="build-") as scratch:
+        tree, result = Path(scratch, "tree"), Path(scratch, "result")
+        result.mkdir()
+        names = unpack([kernel_package(), "busybox-static"], out / "packages", tree)
+        (vmlinuz,) = tree.glob("boot/vmlinuz-*")
+        shutil.copyfile(vmlinuz, result / "vmlinuz")
+        (result / "vmlinux").write_bytes(_unpacked_kernel(vmlinuz.read_bytes()))
+        _write_initramfs(tree, Path(scratch), result / "initrd.gz")
+        (result / "manifest.json").write_text(json.dumps({"packages": names, "cmdline": CMDLINE}, indent=1) + "\n")
+        result.rename(place)
+
+
+def _unpacked_kernel(image: bytes) -> bytes:
+    """The ELF kernel inside a bzImage; fields: Documentation/x86/boot.rst of the Linux kernel."""
+    setup_sectors = image[0x1F1] or 4
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    start = (setup_sectors + 1) * 512 + offset
+    kernel = lzma.LZMADecompressor().decompress(image[start : start + length])
+    if kernel[:4] != b"\x7fELF":
+        raise BuildError("the kernel package's vmlinuz does not hold an xz-compressed ELF kernel")
+    return kernel
+
+
+def _write_initramfs(tree: Path, scratch: Path, target: Path) -> None:
+    (module_root,) = tree.glob("lib/modules/*")
+    modules = closure(module_root / "kernel", MODULES)
+    archive = Initramfs()
+    for directory in ("proc", "sys", "dev", "mnt", "tmp"):
+        archive.add_directory(directory)
+    archive.add_character_device("dev/console", 5, 1)
+    archive.add_file("init", (HERE / "init").read_bytes(), mode=0o755)
+    archive.add_file("etc/udhcpc", (HERE / "udhcpc").read_bytes(), mode=0o755)
+    archive.add_file("bin/busybox", (tree / "bin/busybox").read_bytes(), mode=0o755)
+    archive.add_file("bin/guest", _compile_shell(scratch), mode=0o755)
+    sample = next(module for module in modules if module.name == "i6300esb")
+    archive.add_file("lib/hang.ko", _compile_hang(scratch, layout(sample)))
+    home = f"lib/modules/{module_root.name}"
+    for module in modules:
+        archive.add_file(f"{home}/{module.name}.ko", module.content)
+    archive.add_file(f"{home}/modules.dep", modules_dep(modules).encode())
+    archive.write(target)
+
+
+def _compile_shell(scratch: Path) -> bytes:
+    sources = sorted(str(path) for path in HERE.glob("src/*.c") if path.name != "hang_module.c")
+    run("gcc", "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-o", str(scratch / "guest"), *sources)
+    return (scratch / "guest").read_bytes()
+
+
+def _compile_hang(scratch: Path, kernel: Layout) -> bytes:
+    """Compiles hang.ko without kernel headers: all it must know of the kernel comes from `kernel`."""
+    run(
+        "gcc", "-c", "-Os", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-mcmodel=kernel", "-fno-pic",
+        "-mno-red-zone", "-mno-sse", "-fno-stack-protector", "-fcf-protection=none",
+        "-fno-asynchronous-unwind-tables", f'-DVERMAGIC="{kernel.vermagic}"', f"-DLAYOUT_CRC={kernel.layout_crc:#x}",
+        f"-DMODULE_BYTES={kernel.module_bytes}", f"-DNAME_OFFSET={kernel.name_offset}",
+        f"-DINIT_OFFSET={kernel.init_offset}", "-o", str(scratch / "hang.ko"), str(HERE / "src/hang_module.c"),
+    )  # fmt: skip
+    return (scratch / "hang.ko").read_bytes()
+
+
+def main() -> int:
+    """Builds, then prints the paths as JSON; one line on standard error when something is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, nargs="?", help="directory (default: the user's cache)")
+    try:
+        guest = build(parser.parse_args().out)
+    except (BuildError, OSError) as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps({"kernel": str(guest.kernel), "vmlinuz": str(guest.vmlinuz), "initrd": str(guest.initrd),
+                      "cmdline": CMDLINE}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
