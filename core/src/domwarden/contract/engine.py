@@ -177,6 +177,9 @@ class Engine(abc.ABC):
     DEVICE_HOOK: ClassVar[str] = ""
     #: The watchdog actions this engine can perform.
     ACTIONS: ClassVar[frozenset[Action]] = frozenset()
+    #: Whether its domains outlive the process that started them: then each move is driven by a
+    #: process of its own, else by the caller's.
+    OUTLIVES: ClassVar[bool] = True
 
     def __init__(self, host: Host) -> None:
         self.host = host
