@@ -14,7 +14,7 @@ CHECKS = {"lint", "types"}
 
 
 def main() -> None:
-    """Print a line for each environment, then the sum; exit 1 if a test failed, none ran, or an environment is missing."""
+    """Print a line for each environment, then the sum; exit 1 if any failed or did not report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, help="directory with one JUnit file an environment")
     options = parser.parse_args()

@@ -25,7 +25,10 @@ def test_each_distribution_has_an_environment_of_its_own() -> None:
 def test_each_package_is_type_checked_and_linted() -> None:
     """mypy and import-linter know the package of every distribution."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
-    assert {f"{each.folder}/src" for each in distributions()} <= set(settings["mypy"]["mypy_path"])
+    sources = {f"{each.folder}/src" for each in distributions()}
+    assert sources <= set(settings["mypy"]["mypy_path"])
+    checked = {path for pattern in settings["mypy"]["files"] for path in ROOT.glob(pattern)}
+    assert {ROOT / source for source in sources} <= checked
     assert {each.package for each in distributions()} == set(
         settings["importlinter"]["root_packages"]
     )
