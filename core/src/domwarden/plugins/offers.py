@@ -1,0 +1,74 @@
+"""Which distributions offer which drivers, read from their metadata without importing them."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import importlib.metadata
+import sys
+
+
+class Kind(enum.StrEnum):
+    """The three kinds of drivers; each has an entry-point group of its own."""
+
+    ENGINE = "engine"
+    DEVICE = "device"
+    WATCHDOG = "watchdog"
+
+    @property
+    def group(self) -> str:
+        """The entry-point group in which distributions offer drivers of this kind."""
+        return f"domwarden.{self.value}s"
+
+
+@dataclasses.dataclass(frozen=True)
+class Offer:
+    """One name that one installed distribution gives to a driver."""
+
+    kind: Kind
+    name: str
+    target: str
+    distribution: str
+    version: str
+    entry_point: importlib.metadata.EntryPoint
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+def offers(kind: Kind) -> tuple[Offer, ...]:
+    """Return what the installed distributions offer, by name; a clash is two offers of one name."""
+    return _scan(tuple(sys.path))[kind]
+
+
+def names(kind: Kind) -> list[str]:
+    """Return the names of the installed drivers of a kind."""
+    return sorted({offer.name for offer in offers(kind)})
+
+
+@functools.lru_cache(maxsize=8)
+def _scan(_path: tuple[str, ...]) -> dict[Kind, tuple[Offer, ...]]:
+    """Read the metadata once for each state of ``sys.path``."""
+    found: dict[Kind, dict[tuple[str, str, str], Offer]] = {kind: {} for kind in Kind}
+    kinds = {kind.group: kind for kind in Kind}
+    for distribution in importlib.metadata.distributions():
+        for entry_point in distribution.entry_points:
+            kind = kinds.get(entry_point.group)
+            if kind is None:
+                continue
+            offer = Offer(
+                kind=kind,
+                name=entry_point.name,
+                target=entry_point.value,
+                distribution=distribution.metadata["Name"] or "unnamed distribution",
+                version=distribution.metadata["Version"] or "of unknown version",
+                entry_point=entry_point,
+            )
+            # One distribution may be found twice (an editable install beside its wheel's remains);
+            # the first on the path is the one that gets imported.
+            found[kind].setdefault((offer.distribution, offer.name, offer.target), offer)
+    return {
+        kind: tuple(sorted(by_key.values(), key=lambda o: (o.name, o.distribution)))
+        for kind, by_key in found.items()
+    }
