@@ -8,6 +8,15 @@ from domwarden.contract.definition import (
     MigrationSettings,
     WatchdogEntry,
 )
+from domwarden.contract.disk import (
+    DISK_BASE,
+    DISK_MAGIC,
+    DISK_SECTOR_BYTES,
+    DISK_SLOTS,
+    DISK_STRIDE,
+    DiskCommand,
+    DiskRegister,
+)
 from domwarden.contract.domain import Domain, Host
 from domwarden.contract.embedded import EmbeddedHooks
 from domwarden.contract.engine import (
@@ -47,6 +56,11 @@ from domwarden.contract.watchdog import Action, Armed, Expiry, Reading, TimerClo
 
 __all__ = [
     "CONTRACT",
+    "DISK_BASE",
+    "DISK_MAGIC",
+    "DISK_SECTOR_BYTES",
+    "DISK_SLOTS",
+    "DISK_STRIDE",
     "TICKET_LIMIT_BYTES",
     "Action",
     "Address",
@@ -58,6 +72,8 @@ __all__ = [
     "Definition",
     "DeviceEntry",
     "DeviceHooks",
+    "DiskCommand",
+    "DiskRegister",
     "Domain",
     "DomwardenError",
     "DriverError",

@@ -55,7 +55,11 @@ class Machine(Protocol):
         """The domain's name."""
 
     def clock_ns(self, clock: TimerClock = TimerClock.GUEST) -> int:
-        """Return the time: GUEST stops while the machine is stopped, HOST never does."""
+        """Return the time: GUEST stops while the machine is stopped.
+
+        HOST runs on while an operator paused it; only a copy that a move has suspended, or that
+        still waits for its activation, stands still on both.
+        """
 
     def timer(self, fire: Callable[[], None], clock: TimerClock = TimerClock.GUEST) -> Timer:
         """Make a timer that calls ``fire`` at its deadline."""
@@ -66,6 +70,9 @@ class Machine(Protocol):
     def map_mmio(self, base: int, size: int, device: BusDevice) -> None:
         """Put registers on the memory bus; raises ValueError on an overlap."""
 
+    def unmap_mmio(self, base: int) -> None:
+        """Take away what was mapped at ``base`` (a BAR that moves); idempotent."""
+
     def map_pci(self, slot: int, config: BusDevice) -> None:
         """Put a configuration space of 256 bytes into a PCI slot (1–31) of bus 0."""
 
@@ -75,12 +82,16 @@ class Machine(Protocol):
     def add_state(
         self, section: str, save: Callable[[], bytes], load: Callable[[bytes], None]
     ) -> None:
-        """Take part in save, restore and migration; sections carry their own version inside."""
+        """Take part in save, restore and migration; sections carry their own version inside.
+
+        Names are unique in a machine: begin them with the device's id.  ``load`` raises ValueError
+        for bytes it cannot take, and the move is then given up before anything depends on it.
+        """
 
     def add_command(
-        self, command: str, handler: Callable[[Mapping[str, Any]], Awaitable[Any]]
+        self, device: str, command: str, handler: Callable[[Mapping[str, Any]], Awaitable[Any]]
     ) -> None:
-        """Offer a command to the driver's jobs (``EmbeddedControl.command``)."""
+        """Offer a command of the device (its YAML id) to its jobs (``EmbeddedControl.command``)."""
 
     def add_reset(self, reset: Callable[[ResetKind], None]) -> None:
         """Be told when the machine is reset, before the guest boots again."""
