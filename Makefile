@@ -10,8 +10,8 @@ PYTHON ?= python3
 PYPROJECTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml)
 EDITABLE := $(foreach path,$(PYPROJECTS),--editable ./$(dir $(path)))
 
-# The guest's kernel and programs come from Debian too; the engine fetches and unpacks them, not installs.
-GUEST_PACKAGES := qemu-system-x86 qemu-utils swtpm swtpm-tools busybox-static iproute2
+# The guest's kernel and busybox are fetched and unpacked, not installed; the compiler makes the rest of it.
+GUEST_PACKAGES := qemu-system-x86 qemu-utils swtpm swtpm-tools iproute2 gcc libc6-dev
 DEMO_PACKAGES := $(if $(filter qemu,$(ENGINE)),$(GUEST_PACKAGES))
 
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
