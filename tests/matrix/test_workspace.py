@@ -9,6 +9,13 @@ from workspace import ROOT, distributions, lower_bounds
 from .promised import PROMISED
 
 
+def tox_settings() -> configparser.ConfigParser:
+    """Return tox.ini as it is written."""
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(ROOT / "tox.ini")
+    return settings
+
+
 def test_promises_are_those_of_the_pyprojects() -> None:
     """The table of promises and the distributions' own entry points agree."""
     assert {each.name: dict(each.entry_points) for each in distributions()} == PROMISED
@@ -16,22 +23,30 @@ def test_promises_are_those_of_the_pyprojects() -> None:
 
 def test_each_distribution_has_an_environment_of_its_own() -> None:
     """tox runs each distribution alone; its environment is named like the folder."""
-    tox = configparser.ConfigParser(interpolation=None)
-    tox.read(ROOT / "tox.ini")
-    names = set(re.split(r"[,\s]+", tox["tox"]["env_list"]))
+    names = set(re.split(r"[,\s]+", tox_settings()["tox"]["env_list"]))
     assert {each.folder.rpartition("/")[2] for each in distributions()} <= names
 
 
-def test_each_package_is_type_checked_and_linted() -> None:
-    """mypy and import-linter know the package of every distribution."""
+def test_each_package_is_type_checked() -> None:
+    """mypy reads the sources of every distribution."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     sources = {f"{each.folder}/src" for each in distributions()}
     assert sources <= set(settings["mypy"]["mypy_path"])
     checked = {path for pattern in settings["mypy"]["files"] for path in ROOT.glob(pattern)}
     assert {ROOT / source for source in sources} <= checked
-    assert {each.package for each in distributions()} == set(
-        settings["importlinter"]["root_packages"]
-    )
+
+
+def test_each_package_is_under_the_import_contracts() -> None:
+    """Import-linter finds every package, and holds every plugin to the contract and apart."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    packages = {each.package for each in distributions()}
+    plugins = packages - {"domwarden"}
+    assert set(settings["root_packages"]) == packages
+    contracts = {contract["id"]: contract for contract in settings["contracts"]}
+    assert set(contracts["plugins"]["source_modules"]) == plugins
+    assert set(contracts["apart"]["modules"]) == plugins
+    found = tox_settings()["lint"]["path"].replace("{:}", ":").split(":")
+    assert set(found) == {f"{each.folder}/src" for each in distributions()}
 
 
 def test_every_dependency_states_its_oldest_version() -> None:
