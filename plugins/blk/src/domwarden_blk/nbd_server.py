@@ -1,0 +1,118 @@
+"""A server of the NBD protocol for one image of an embedded machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import struct
+from pathlib import Path
+
+from domwarden_blk import nbd_wire as wire
+
+
+class NbdServer:
+    """Serves one open file under one name on a Unix socket until it is closed."""
+
+    def __init__(self, handle: int, export: str) -> None:
+        self._handle = handle
+        self._export = export.encode()
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.StreamWriter] = set()
+
+    @property
+    def listening(self) -> bool:
+        """Whether clients can connect."""
+        return self._server is not None
+
+    async def listen(self, path: Path) -> None:
+        """Serve on a socket that only the owner may use; one left behind is replaced."""
+        listener = await asyncio.to_thread(_bind, path)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener)
+
+    async def close(self) -> None:
+        """Stop serving and drop every client."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        for writer in tuple(self._connections):
+            writer.close()
+        await server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections.add(writer)
+        try:
+            if await self._handshake(reader, writer):
+                while await self._answer(reader, writer):
+                    pass
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the client went away; what it had written and not flushed is its own affair
+        finally:
+            self._connections.discard(writer)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _handshake(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        flags = wire.FIXED_NEWSTYLE | wire.NO_ZEROES
+        writer.write(wire.GREETING.pack(wire.MAGIC, wire.OPTION_MAGIC, flags))
+        (client_flags,) = struct.unpack(">I", await reader.readexactly(4))
+        magic, option, length = wire.OPTION.unpack(await reader.readexactly(wire.OPTION.size))
+        if magic != wire.OPTION_MAGIC or option != wire.OPTION_EXPORT_NAME or length > 4096:
+            return False
+        if await reader.readexactly(length) != self._export:
+            return False
+        size_bytes = os.fstat(self._handle).st_size
+        offers = wire.TRANSMISSION_HAS_FLAGS | wire.TRANSMISSION_SEND_FLUSH
+        padding = b"" if client_flags & wire.NO_ZEROES else bytes(124)
+        writer.write(wire.EXPORT.pack(size_bytes, offers) + padding)
+        await writer.drain()
+        return True
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        head = await reader.readexactly(wire.REQUEST.size)
+        magic, _, command, handle, offset, length = wire.REQUEST.unpack(head)
+        if magic != wire.REQUEST_MAGIC or length > wire.REQUEST_LIMIT_BYTES:
+            return False
+        if command == wire.Command.DISCONNECT:
+            return False
+        data = await reader.readexactly(length) if command == wire.Command.WRITE else b""
+        error, payload = 0, b""
+        try:
+            payload = await asyncio.to_thread(self._perform, command, offset, length, data)
+        except OSError as fault:
+            error = wire.ENOSPC if fault.errno == errno.ENOSPC else wire.EIO
+        except ValueError:
+            error = wire.EINVAL
+        writer.write(wire.REPLY.pack(wire.REPLY_MAGIC, error, handle) + payload)
+        await writer.drain()
+        return True
+
+    def _perform(self, command: int, offset: int, length: int, data: bytes) -> bytes:
+        if offset + length > os.fstat(self._handle).st_size:
+            raise ValueError(offset)
+        if command == wire.Command.READ:
+            return os.pread(self._handle, length, offset)
+        if command == wire.Command.WRITE:
+            os.pwrite(self._handle, data, offset)
+        elif command == wire.Command.FLUSH:
+            os.fsync(self._handle)
+        else:
+            raise ValueError(command)
+        return b""
+
+
+def _bind(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        # Nobody may connect between the birth of the name and its mode: it listens only later.
+        listener.bind(str(path))
+        path.chmod(0o600)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,44 @@
+"""Numbers and layouts of the NBD protocol.
+
+https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+
+MAGIC = b"NBDMAGIC"
+OPTION_MAGIC = b"IHAVEOPT"
+FIXED_NEWSTYLE = 1
+NO_ZEROES = 2
+OPTION_EXPORT_NAME = 1
+TRANSMISSION_HAS_FLAGS = 1
+TRANSMISSION_SEND_FLUSH = 4
+REQUEST_MAGIC = 0x25609513
+REPLY_MAGIC = 0x67446698
+#: What every server must take in one request.
+REQUEST_LIMIT_BYTES = 32 * 2**20
+EIO = 5
+EINVAL = 22
+ENOSPC = 28
+
+#: magic, option magic, handshake flags
+GREETING = struct.Struct(">8s8sH")
+#: option magic, option, length
+OPTION = struct.Struct(">8sII")
+#: size in bytes, transmission flags
+EXPORT = struct.Struct(">QH")
+#: magic, flags, command, handle, offset, length
+REQUEST = struct.Struct(">IHHQQI")
+#: magic, error, handle
+REPLY = struct.Struct(">IIQ")
+
+
+class Command(enum.IntEnum):
+    """What a client may ask for once it has an export."""
+
+    READ = 0
+    WRITE = 1
+    DISCONNECT = 2
+    FLUSH = 3

@@ -1,0 +1,165 @@
+"""The mirror's source end on QEMU: a blockdev-mirror job onto the destination's NBD export."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from domwarden.contract import Domain, EngineError, JobContext, OutcomeUnknownError, QemuControl
+from domwarden_blk.digest import digests_of
+from domwarden_blk.ends import SocketAddress
+from domwarden_blk.qemu_events import Wakeups, wakeups
+from domwarden_blk.qemu_exports import QemuExport
+
+_EVENTS = ("BLOCK_JOB_READY", "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED", "BLOCK_JOB_ERROR")
+_POLL_SECONDS = 0.25
+_CONVERGE_SECONDS = 60.0
+_UNDO_SECONDS = 10.0
+#: ``running`` turns into ``ready`` when only late writes are missing; what failed is ``concluded``.
+_READY = frozenset({"ready", "standby"})
+_ENDING = frozenset({"waiting", "pending", "concluded"})
+
+
+class QemuSource:
+    """One disk's mirror job.
+
+    The job is kept when it ends (``auto-dismiss`` off), so that its outcome can be asked for again
+    after a lost event or a restarted driver.
+    https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#block-devices
+    """
+
+    def __init__(self, domain: Domain, control: QemuControl) -> None:
+        self._control = control
+        self._device = domain.device
+        self._job = f"{domain.device}-mirror"
+        self._target = f"{domain.device}-target"
+        self._speed = domain.definition.migration.bandwidth_bytes_per_second
+        self._export = QemuExport(domain, control)
+
+    async def copy(self, address: SocketAddress, context: JobContext) -> None:
+        """Start the job and return once it is ready; raises EngineError when it fails."""
+        if await self._state() is None:
+            await self._begin(address)
+        reported = -1
+        async with self._listen() as events:
+            while True:
+                job = await self._state()
+                if job is None or job["status"] == "concluded":
+                    raise self._failed(job)
+                if job["current-progress"] != reported:
+                    reported = job["current-progress"]
+                    context.report("mirroring", done=reported, total=job["total-progress"])
+                if job["status"] in _READY:
+                    return
+                await events.wait(_POLL_SECONDS)
+
+    async def settle(self, address: SocketAddress) -> None:
+        """Ask the ready job to end: it writes what is missing, then completes without a pivot."""
+        del address
+        job = await self._state()
+        if job is None or job["status"] not in _READY:
+            if job is not None and job["status"] in _ENDING and not job.get("error"):
+                return  # an earlier call settled it
+            raise self._failed(job)
+        await self._control.execute("block-job-cancel", {"device": self._job})
+
+    async def settled(self) -> None:
+        """Return once the job completed without an error and the target's node is gone."""
+        async with asyncio.timeout(_CONVERGE_SECONDS), self._listen() as events:
+            job = await self._ended(events)
+        if job is None:
+            if self._target in await self._nodes():
+                raise self._failed(None)
+            return  # an earlier call saw it complete: only then is the node removed
+        if job.get("error") or job["current-progress"] != job["total-progress"]:
+            raise self._failed(job)
+        await self._control.execute("job-dismiss", {"id": self._job})
+        await self._control.execute("blockdev-del", {"node-name": self._target})
+
+    async def digests(self, context: JobContext) -> list[str]:
+        """Read the suspended guest's disk through QEMU itself, whatever its format."""
+        await self._export.add(writable=False)
+        found = await digests_of(self._export.address, self._device, context)
+        await self._export.remove()
+        return found
+
+    async def undo(self) -> None:
+        """End the job, even against a target that does not answer, and remove what it needed."""
+        await self._export.remove()
+        if await self._state() is not None:
+            await self._give_up()
+        if self._target in await self._nodes():
+            await self._control.execute("blockdev-del", {"node-name": self._target})
+
+    async def _begin(self, address: SocketAddress) -> None:
+        if self._target not in await self._nodes():
+            await self._control.execute(
+                "blockdev-add",
+                {
+                    "driver": "nbd",
+                    "node-name": self._target,
+                    "server": dict(address),
+                    "export": self._device,
+                },
+            )
+        await self._control.execute(
+            "blockdev-mirror",
+            {
+                "job-id": self._job,
+                "device": self._device,
+                "target": self._target,
+                "sync": "full",
+                "speed": self._speed,
+                "on-source-error": "report",
+                "on-target-error": "report",
+                "auto-dismiss": False,
+            },
+        )
+
+    async def _give_up(self) -> None:
+        async with self._listen() as events:
+            with contextlib.suppress(EngineError):
+                # Refused when the job just ended by itself.
+                await self._control.execute(
+                    "block-job-cancel", {"device": self._job, "force": True}
+                )
+            try:
+                async with asyncio.timeout(_UNDO_SECONDS):
+                    await self._ended(events)
+            except TimeoutError:
+                # The target hangs with a request in flight: cut the connection under it.
+                instance = {"type": "block-node", "node-name": self._target}
+                await self._control.execute("yank", {"instances": [instance]})
+                async with asyncio.timeout(_UNDO_SECONDS):
+                    await self._ended(events)
+        await self._control.execute("job-dismiss", {"id": self._job})
+
+    def _listen(self) -> AbstractAsyncContextManager[Wakeups]:
+        return wakeups(self._control, f"blk/{self._job}", *_EVENTS)
+
+    async def _ended(self, events: Wakeups) -> dict[str, Any] | None:
+        while (job := await self._state()) is not None and job["status"] != "concluded":
+            await events.wait(_POLL_SECONDS)
+        return job
+
+    async def _state(self) -> dict[str, Any] | None:
+        jobs = await self._control.execute("query-jobs")
+        return next((job for job in jobs if job["id"] == self._job), None)
+
+    async def _nodes(self) -> set[str]:
+        nodes = await self._control.execute("query-named-block-nodes", {"flat": True})
+        return {node["node-name"] for node in nodes}
+
+    def _failed(self, job: dict[str, Any] | None) -> EngineError:
+        if job is None:
+            return OutcomeUnknownError(
+                f"QEMU has no mirror job for disk {self._device}", command="query-jobs"
+            )
+        what = job.get("error") or f"{job['current-progress']} of {job['total-progress']} bytes"
+        return EngineError(
+            f"the mirror of disk {self._device} ended in state {job['status']}: {what}",
+            command="blockdev-mirror",
+            hint="a mirror that failed is started anew: migrate again",
+        )
