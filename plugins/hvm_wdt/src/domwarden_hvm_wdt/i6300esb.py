@@ -1,0 +1,39 @@
+"""The driver ``i6300esb``: Intel's 6300ESB watchdog card, emulated by the hypervisor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from domwarden.contract import CONTRACT, Domain, Machine, QemuArgument, TimerClock, hookimpl
+from domwarden_hvm_wdt.i6300esb_card import I6300esbCard
+
+
+class I6300esb:
+    """A PCI card with two stages; guests drive it with Linux's ``i6300esb`` (1 to 2046 s).
+
+    Its timer is in the hypervisor's own stream, so the steps of a move leave it nothing to do.
+    """
+
+    contract = CONTRACT
+    SCHEMA: Mapping[Any, Any] = {}
+    CLOCK = TimerClock.GUEST
+
+    def __init__(self, id: str, options: Mapping[str, Any]) -> None:  # noqa: A002 - the contract's
+        self.id = id
+
+    @hookimpl(optionalhook=True)
+    def qemu_args(self, domain: Domain) -> list[QemuArgument]:
+        """QEMU emulates it; ``-action watchdog=`` is the engine's."""
+        return [QemuArgument("device", {"driver": "i6300esb", "id": self.id})]
+
+    @hookimpl(optionalhook=True)
+    def attach(self, domain: Domain, machine: Machine) -> bool:
+        """Put a model of the card on the embedded machine."""
+        I6300esbCard(machine).plug(self.id)
+        return True
+
+    @hookimpl
+    def describe(self, domain: Domain) -> Mapping[str, Any]:
+        """Name the card, and what time-outs Linux's driver can ask of it."""
+        return {"card": "i6300esb", "shortest_seconds": 1, "longest_seconds": 2046}
