@@ -53,6 +53,13 @@ from domwarden.contract.refusals import Refusal
 from domwarden.contract.steps import End, Movement, Step
 from domwarden.contract.units import duration, path, rate, relative_to, size
 from domwarden.contract.watchdog import Action, Armed, Expiry, Reading, TimerClock
+from domwarden.contract.xen import (
+    SCHED_OP,
+    SCHED_WATCHDOG,
+    SCHEDOP_WATCHDOG,
+    WatchdogAction,
+    WatchdogExtension,
+)
 
 __all__ = [
     "CONTRACT",
@@ -61,6 +68,9 @@ __all__ = [
     "DISK_SECTOR_BYTES",
     "DISK_SLOTS",
     "DISK_STRIDE",
+    "SCHED_OP",
+    "SCHED_WATCHDOG",
+    "SCHEDOP_WATCHDOG",
     "TICKET_LIMIT_BYTES",
     "Action",
     "Address",
@@ -115,7 +125,9 @@ __all__ = [
     "Timer",
     "TimerClock",
     "TransientError",
+    "WatchdogAction",
     "WatchdogEntry",
+    "WatchdogExtension",
     "duration",
     "hookimpl",
     "hookspec",

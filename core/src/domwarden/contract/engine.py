@@ -156,7 +156,10 @@ class Incoming(abc.ABC):
 
     @abc.abstractmethod
     async def activate(self, *, run: bool) -> None:
-        """Take ownership; with ``run`` see it running, else leave it paused (it arrived paused)."""
+        """Take ownership; with ``run`` see it running, else leave it paused (it arrived paused).
+
+        May be repeated, also on a copy that runs by now.
+        """
 
     @abc.abstractmethod
     async def discard(self) -> None:
@@ -239,3 +242,7 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def incoming(self, name: str, migration: str) -> Incoming:
         """Return the destination's half of a move. No I/O."""
+
+    async def aclose(self) -> None:
+        """Let go of connections; the domains live on. Idempotent."""
+        return

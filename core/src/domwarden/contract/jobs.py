@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from domwarden.contract.refusals import Refusal
 
-#: What one end of a device hands to its other end: JSON, at most 64 KiB, without secrets.
+#: What one end of a device hands to its other end: JSON, at most 64 KiB, without secrets.  A ticket
+#: given at TEST may announce in ``blackout_seconds`` how long the device keeps the domain standing.
 Ticket = Mapping[str, Any]
 
 #: A TEST job returns refusals or a ticket; other jobs return a ticket or nothing.

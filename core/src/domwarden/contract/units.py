@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-_DURATIONS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+#: Bytes, and seconds, in one of each unit.
+SIZE_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+DURATION_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]+)", re.ASCII)
 _base: contextvars.ContextVar[Path | None] = contextvars.ContextVar("base_directory", default=None)
 
@@ -27,19 +28,19 @@ def _parse(value: Any, units: dict[str, Any], what: str, example: str) -> float:
 
 def size(value: Any) -> int:
     """Return bytes from ``256MiB``; raises voluptuous.Invalid."""
-    return int(_parse(value, _SIZES, "a size", "256MiB"))
+    return int(_parse(value, SIZE_UNITS, "a size", "256MiB"))
 
 
 def duration(value: Any) -> float:
     """Return seconds from ``30s``, ``300ms`` or ``2min``; raises voluptuous.Invalid."""
-    return _parse(value, _DURATIONS, "a duration", "30s")
+    return _parse(value, DURATION_UNITS, "a duration", "30s")
 
 
 def rate(value: Any) -> int:
     """Return bytes a second from ``10GiB/s``; raises voluptuous.Invalid."""
     text = value.strip().removesuffix("/s") if isinstance(value, str) else value
     ok = isinstance(value, str) and value.strip().endswith("/s")
-    return int(_parse(text if ok else None, _SIZES, "a rate", "10GiB/s"))
+    return int(_parse(text if ok else None, SIZE_UNITS, "a rate", "10GiB/s"))
 
 
 def path(value: Any) -> str:
