@@ -59,7 +59,7 @@ def hook_faults(cls: type) -> Iterator[str]:
         elif inspect.isgeneratorfunction(function):
             yield f"has a `yield` in hook {name}: write a plain function that returns its answer"
         elif hook in KNOWN:
-            yield from _argument_faults(name, hook, inspect.getattr_static(cls, name), function)
+            yield from _argument_faults(cls, name, function, KNOWN[hook])
         elif not options.get("optionalhook"):
             close = difflib.get_close_matches(hook, KNOWN, n=1)
             known = f"did you mean {close[0]}" if close else f"the hooks are {', '.join(KNOWN)}"
@@ -73,15 +73,25 @@ def hook_faults(cls: type) -> Iterator[str]:
             yield f"has a method {name} without @hookimpl: mark it, or rename it if it is no hook"
 
 
-def _argument_faults(name: str, hook: str, static: object, function: Any) -> Iterator[str]:
+def argument_faults(cls: type, specified: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Yield each wrong argument in a class's hooks of a third party's engine."""
+    for name, function, options in _marked(cls):
+        hook = options.get("specname") or name
+        if hook in specified and hook not in KNOWN:
+            yield from _argument_faults(cls, name, function, specified[hook])
+
+
+def _argument_faults(
+    cls: type, name: str, function: Any, specified: tuple[str, ...]
+) -> Iterator[str]:
     parameters = list(inspect.signature(function).parameters.values())
-    if not isinstance(static, staticmethod):
+    if not isinstance(inspect.getattr_static(cls, name), staticmethod):
         parameters = parameters[1:]
-    allowed = f"it may take {', '.join(KNOWN[hook])}"
+    allowed = f"it may take {', '.join(specified)}"
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             yield f"has *{parameter.name} in hook {name}, which would stay empty: {allowed}"
-        elif parameter.name not in KNOWN[hook]:
+        elif parameter.name not in specified:
             yield f"has an unknown argument '{parameter.name}' in hook {name}: {allowed}"
         elif parameter.default is not parameter.empty or parameter.kind is parameter.KEYWORD_ONLY:
             # pluggy passes neither: a default would silently be all that the hook ever sees.

@@ -89,7 +89,7 @@ def _import(offer: Offer) -> Any:
 
     failures: list[BaseException] = []
 
-    class OneOffer(NamedExtensionManager[Any]):
+    class OneOffer(NamedExtensionManager):  # type: ignore[type-arg]  # 5.2 is not generic
         # stevedore's own list comes from a cache in the user's home that forgets the distribution
         # and may be two minutes behind (it hashes modification times as 32-bit floats).
         def list_entry_points(self) -> list[importlib.metadata.EntryPoint]:
@@ -99,7 +99,7 @@ def _import(offer: Offer) -> Any:
         offer.kind.group,
         [offer.name],
         on_load_failure_callback=lambda _manager, _entry_point, error: failures.append(error),
-        on_missing_entrypoints_callback=None,
+        on_missing_entrypoints_callback=lambda _names: None,  # 5.2 logs without one
     )
     if failures:
         raise failures[0]
@@ -107,15 +107,13 @@ def _import(offer: Offer) -> Any:
 
 
 def _missing(kind: Kind, name: str) -> DriverError:
-    others = [str(other) for other in Kind if other is not kind and name in names(other)]
+    installed = f"installed: {', '.join(names(kind)) or 'none'}"
     close = difflib.get_close_matches(name, names(kind), n=1)
+    others = [other for other in Kind if other is not kind and name in names(other)]
     if close:
-        hint = f"did you mean '{close[0]}'?"
+        hint = f"did you mean '{close[0]}'? {installed}"
     elif others:
-        hint = f"'{name}' is the name of a driver of another kind: {', '.join(others)}"
+        hint = f"it is the name of a driver of another kind, {' and '.join(others)}; {installed}"
     else:
-        hint = "install the distribution that brings it"
-    installed = ", ".join(names(kind)) or "none"
-    return DriverError(
-        f"no {kind} driver '{name}' is installed", hint=f"{hint}; installed: {installed}"
-    )
+        hint = f"install the distribution that brings it; {installed}"
+    return DriverError(f"no {kind} driver '{name}' is installed", hint=hint)

@@ -15,7 +15,7 @@ OWN_KEYS: Mapping[Kind, frozenset[str]] = {
     Kind.DEVICE: frozenset({"driver"}),
     Kind.WATCHDOG: frozenset({"driver", "timeout", "action", "escalate"}),
     Kind.ENGINE: frozenset(
-        ["domain", "uuid", "engine", "memory", "vcpus", "boot", "watchdog", "devices", "migration"]
+        ["domain", "uuid", "engine", "memory", "vcpus", "watchdog", "devices", "migration"]
     ),
 }
 

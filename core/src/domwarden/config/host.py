@@ -1,0 +1,99 @@
+"""Turns a host file into what its host is and whom it knows, or into every problem it has."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping as AbstractMapping
+from pathlib import Path
+from typing import Any
+
+from domwarden.config import keys
+from domwarden.config.domain import is_mapping
+from domwarden.config.nodes import Mapping, Mark
+from domwarden.config.report import Report
+from domwarden.config.schemas import host_section
+from domwarden.config.sections import check
+from domwarden.config.wording import did_you_mean
+from domwarden.contract import DriverError, Host, relative_to
+from domwarden.plugins import Kind, load
+from domwarden.plugins.offers import names
+
+_SECTIONS = ("peers", "drivers")
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """Another host: its name, and its host file."""
+
+    name: str
+    config: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class HostFile:
+    """What a host file says."""
+
+    host: Host
+    peers: AbstractMapping[str, Peer] = dataclasses.field(default_factory=dict)
+
+
+def read_host(root: Mapping, directory: Path, report: Report) -> HostFile | None:
+    """Return what the file says; None when the report says what is wrong with it.
+
+    Paths in the file count from ``directory``.
+    """
+    with relative_to(directory):
+        own = check(report, keys.host_keys(), root, others=_SECTIONS)
+        peers = _peers(root, report)
+        drivers = _drivers(root, report)
+    if own is None or report.problems:
+        return None
+    return HostFile(Host(own["host"], Path(own["state"]), drivers), peers)
+
+
+def _peers(root: Mapping, report: Report) -> dict[str, Peer]:
+    found: dict[str, Peer] = {}
+    own = root.values.get("host")
+    for name, entry, mark in _entries(root, "peers", report):
+        path = ("peers", name)
+        if not keys.matches(keys.HOST_NAME, name):
+            report.add(mark, path, "is no name for a host", keys.NAMED_HOST)
+        if own is not None and getattr(own, "value", None) == name:
+            report.add(mark, path, "is this host itself", "name other hosts only")
+        if is_mapping(entry, mark, path, report):
+            read = check(report, keys.peer_keys(), entry, path, at=mark)
+            if read is not None:
+                found[name] = Peer(name, Path(read["config"]))
+    return found
+
+
+def _drivers(root: Mapping, report: Report) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry, mark in _entries(root, "drivers", report):
+        path = ("drivers", name)
+        kinds = [kind for kind in Kind if name in names(kind)]
+        if not kinds:
+            everybody = sorted({known for kind in Kind for known in names(kind)})
+            hint = did_you_mean(name, everybody, "installed")
+            report.add(mark, path, f"no driver '{name}' is installed", hint)
+            continue
+        if not is_mapping(entry, mark, path, report):
+            continue
+        try:
+            sections = [host_section(load(kind, name)) for kind in kinds]
+        except DriverError as error:
+            report.add(mark, path, error.message, error.hint)
+            continue
+        section = next((section for section in sections if section is not None), None)
+        if section is None:
+            report.add(mark, path, f"driver '{name}' has no settings in the host file", "remove it")
+            continue
+        found[name] = check(report, section, entry, path, at=mark) or {}
+    return found
+
+
+def _entries(root: Mapping, section: str, report: Report) -> list[tuple[str, Any, Mark]]:
+    node = root.values.get(section)
+    if not is_mapping(node, node.mark if node else root.mark, (section,), report):
+        return []
+    return [(name, entry, node.keys[name]) for name, entry in node.values.items()]

@@ -1,0 +1,44 @@
+"""Collects the mistakes of one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from domwarden.config.nodes import Mark
+from domwarden.contract import Problem
+
+#: Keys and list positions from the root of a file to one of its values.
+Path = tuple[str | int, ...]
+
+#: What nobody reads to the end need not be collected to the end.
+LIMIT = 200
+
+
+class Report:
+    """The problems of one file, each once, in the order of the file."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self._found: dict[Problem, None] = {}
+
+    def add(self, mark: Mark, path: Path, what: str, hint: str = "") -> None:
+        """Record one mistake at a place."""
+        if len(self._found) < LIMIT:
+            problem = Problem(self.file, mark.line, mark.column, dotted(path), what, hint)
+            self._found[problem] = None
+        elif len(self._found) == LIMIT:
+            more = "and more: the first 200 problems are shown"
+            self._found[Problem(self.file, mark.line, mark.column, "", more)] = None
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was found so far."""
+        return sorted(self._found)
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """Return ``devices.root.sizes[2]`` for keys and list positions."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
