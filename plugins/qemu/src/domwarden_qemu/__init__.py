@@ -1,1 +1,5 @@
-"""The engine that runs domains under QEMU."""
+"""The QEMU engine of domwarden."""
+
+from domwarden_qemu.engine import QemuEngine
+
+__all__ = ["QemuEngine"]

@@ -1,0 +1,56 @@
+"""One domain's QMP events in the contract's words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+
+from domwarden.contract import EngineError, Event, EventKind
+
+from . import process
+from .files import Files
+from .monitor import Monitor
+from .record import Record
+
+KINDS: Mapping[str, EventKind] = {
+    "WATCHDOG": EventKind.WATCHDOG,
+    "RESET": EventKind.RESET,
+    "SHUTDOWN": EventKind.SHUTDOWN,
+    "STOP": EventKind.PAUSED,
+    "RESUME": EventKind.RESUMED,
+    "GUEST_PANICKED": EventKind.PANICKED,
+}
+
+
+def translate(message: Mapping[str, Any]) -> Event:
+    """Return the event for one QMP message; its time is QEMU's own."""
+    stamp = message.get("timestamp", {})
+    at = stamp.get("seconds", -1) + stamp.get("microseconds", 0) / 1e6
+    kind = KINDS.get(message["event"], EventKind.UNKNOWN)
+    # Before QEMU 7 some stamps could be -1: the host clock could not be read.
+    return Event(kind, at if at > 0 else time.time(), dict(message.get("data", {})))
+
+
+async def follow(
+    files: Files, monitor: Monitor, sampled: Callable[[Event], bool]
+) -> AsyncGenerator[Event, None]:
+    """Yield events until the process is gone, then GONE.
+
+    ``sampled`` says of a PAUSED or RESUMED that our own look at the watchdog made it.  A lost
+    connection is made again as long as the process lives.
+    """
+    record = Record.load(files.record)
+    while record is not None and process.alive(record, files.pidfile) is not None:
+        try:
+            # A hung QEMU gives no greeting; it may wake, so only its death ends this.
+            async with monitor.session() as session, session.listen(*KINDS) as messages:
+                async for message in messages:
+                    event = translate(message)
+                    if not sampled(event):
+                        yield event
+        except EngineError:
+            # QEMU closes its sockets a moment before the kernel sees it end.
+            await process.ended(record, files.pidfile, 1.0)
+    words = process.last_words(files.log, record.log_offset) if record is not None else ""
+    yield Event(EventKind.GONE, time.time(), {"detail": words})

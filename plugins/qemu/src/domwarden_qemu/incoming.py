@@ -1,0 +1,160 @@
+"""The destination's half of a move."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from domwarden.contract import Address, Definition, EngineError, Incoming, Room
+
+from . import ending, moves, process, realize, streams
+from .arguments import STREAM_FD, command_line
+from .capabilities import Capabilities
+from .files import Files
+from .launch import launch
+from .monitor import Monitor
+from .record import Record
+from .schema import HostOptions
+
+_FIRST_LOOK_SECONDS = 0.001
+_LAST_LOOK_SECONDS = 0.05
+
+
+class QemuIncoming(Incoming):
+    """One incoming move; a fresh process for each attempt, held until it is granted."""
+
+    def __init__(
+        self,
+        files: Files,
+        control: Monitor,
+        migration: str,
+        options: HostOptions,
+        probe: Callable[[], Awaitable[Capabilities]],
+    ) -> None:
+        self._files = files
+        self._control = control
+        self._migration = migration
+        self._options = options
+        self._probe = probe
+
+    async def listen(
+        self, definition: Definition, room: Room, source: Address | None = None
+    ) -> Address:
+        """Start a held QEMU that waits for the stream, or reads the save."""
+        capabilities = await self._probe()
+        _same_host_kind(definition, capabilities)
+        devices = realize.place(definition, room)
+        command = command_line(
+            definition, self._files, self._options.binary, devices, held=True, incoming=True
+        )
+        record = Record(
+            boot_id="",
+            migration=self._migration,
+            timeout_seconds=definition.migration.timeout_seconds,
+            activated=False,
+            ran=False,
+        )
+        async with streams.reading(source, STREAM_FD) as inherited:
+            await launch(self._files, command, self._control, record, inherited)
+        try:
+            return await self._open(source)
+        except BaseException:
+            await asyncio.shield(self.discard())
+            raise
+
+    async def received(self) -> None:
+        """Wait for the last byte; the copy stays held by -S."""
+        record = self._record()
+        try:
+            async with asyncio.timeout(record.timeout_seconds):
+                await self._receive()
+        except TimeoutError as error:
+            seconds = record.timeout_seconds
+            message = f"{self._files.name}: the stream did not arrive in {seconds:g} s"
+            raise EngineError(message) from error
+        except EngineError as error:
+            # QEMU exits when a stream does not load; its last line says why.
+            if await process.ended(record, self._files.pidfile, 1.0):
+                words = process.last_words(self._files.log, record.log_offset)
+                message = f"{self._files.name}: the stream did not load: {words or 'no reason'}"
+                raise EngineError(message, hint=f"see {self._files.log}") from error
+            raise
+
+    async def activate(self, *, run: bool) -> None:
+        """Note that this copy owns the domain, then let it run."""
+        record = dataclasses.replace(self._record(), activated=True)
+        record.save(self._files.record)
+        if not run:
+            return
+        async with self._control.session() as session:
+            status = await session.execute("query-status")
+            if not status["running"]:
+                await session.execute("cont")
+                status = await session.execute("query-status")
+        if not status["running"]:
+            raise EngineError(f"{self._files.name}: it does not run: {status['status']}")
+        dataclasses.replace(record, ran=True).save(self._files.record)
+
+    async def discard(self) -> None:
+        """Kill this copy and remove what is left of it."""
+        await ending.discard(self._files, self._migration)
+
+    async def _open(self, source: Address | None) -> Address:
+        async with self._control.session() as session:
+            wanted = ["late-block-activate", "events"]
+            if source is None:
+                wanted += ["return-path", "pause-before-switchover"]
+            await moves.set_capabilities(session, *wanted)
+            address: Address
+            if source is not None:
+                uri, address = f"fd:{STREAM_FD}", source
+            elif self._options.listen == "unix":
+                uri, address = f"unix:{self._files.incoming}", {"unix": str(self._files.incoming)}
+            else:
+                host = self._options.listen
+                uri = f"tcp:[{host}]:0" if ":" in host else f"tcp:{host}:0"
+                address = {}
+            await session.execute("migrate-incoming", {"uri": uri})
+            if not address:
+                address = streams.tcp_address(await session.execute("query-migrate"))
+        return address
+
+    async def _receive(self) -> None:
+        pause = _FIRST_LOOK_SECONDS
+        async with self._control.session() as session:
+            while True:
+                answer: dict[str, Any] = await session.execute(
+                    "query-migrate", timeout_seconds=3600
+                )
+                if answer.get("status") == "completed":
+                    # The same step of QEMU that ends the migration leaves inmigrate.
+                    status = await session.execute("query-status")
+                    if status["status"] != "inmigrate":
+                        return
+                if answer.get("status") in ("failed", "cancelled"):
+                    raise moves.failure(self._files.name, answer)
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, _LAST_LOOK_SECONDS)
+
+    def _record(self) -> Record:
+        record = Record.load(self._files.record)
+        if record is None or record.migration != self._migration:
+            raise EngineError(f"{self._files.name}: this move made no copy here")
+        if process.alive(record, self._files.pidfile) is None:
+            words = process.last_words(self._files.log, record.log_offset)
+            raise EngineError(f"{self._files.name}: the incoming QEMU ended: {words}")
+        return record
+
+
+def _same_host_kind(definition: Definition, capabilities: Capabilities) -> None:
+    """Refuse what would fail late, inside the stream; QEMU checks the processor itself."""
+    live = definition.live
+    if live.get("accel") != capabilities.accel:
+        raise EngineError(
+            f"{definition.name}: it runs under {live.get('accel')}, this host offers"
+            f" {capabilities.accel}",
+            hint="both hosts need the same accelerator",
+        )
+    capabilities.machine(str(live.get("machine")))

@@ -1,0 +1,196 @@
+"""One QMP socket of one QEMU process, shared by all who use it in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import (
+    ConnectError,
+    EventListener,
+    ExecuteError,
+    Message,
+    QMPClient,
+    QMPError,
+    Runstate,
+)
+
+from domwarden.contract import EngineError, OutcomeUnknownError
+
+# Without a handler the library's reports of lost connections would reach stderr by themselves.
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+_DISCONNECT_TIMEOUT_SECONDS = 2.0
+
+
+class _Listener(EventListener):
+    """A listener without the library's history, which grows for ever."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__(names or None)
+        self._heard: asyncio.Queue[Message] = asyncio.Queue()
+
+    async def put(self, event: Message) -> None:
+        """Keep the event until it is asked for."""
+        if self.accept(event):
+            self._heard.put_nowait(event)
+
+    async def get(self) -> Message:
+        """Wait for the next event."""
+        return await self._heard.get()
+
+    def empty(self) -> bool:
+        """Say whether nothing waits."""
+        return self._heard.empty()
+
+
+class Session:
+    """A negotiated QMP connection; out-of-band commands work even when QEMU's main loop hangs."""
+
+    def __init__(self, client: QMPClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    async def execute(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_seconds: float = 10.0,
+        oob: bool = False,
+    ) -> Any:
+        """Run one command; EngineError: QEMU refuses; OutcomeUnknownError: it is silent."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._client.execute(command, arguments, oob=oob)
+        except TimeoutError as error:
+            message = f"{self._name}: QEMU did not answer {command} in {timeout_seconds:g} s"
+            raise OutcomeUnknownError(message, command=command) from error
+        except ExecuteError as error:
+            raise EngineError(f"{self._name}: {command}: {error}", command=command) from error
+        except (QMPError, EOFError, OSError) as error:
+            message = f"{self._name}: the connection to QEMU was lost during {command}"
+            raise OutcomeUnknownError(message, command=command) from error
+
+    async def pass_descriptor(self, name: str, descriptor: int) -> None:
+        """Give QEMU an open file or socket under a name."""
+        try:
+            self._client.send_fd_scm(descriptor)
+        except (QMPError, OSError) as error:
+            message = f"{self._name}: a descriptor could not be passed to QEMU: {error}"
+            raise OutcomeUnknownError(message, command="getfd") from error
+        await self.execute("getfd", {"fdname": name})
+
+    @contextlib.asynccontextmanager
+    async def listen(self, *names: str) -> AsyncGenerator[AsyncIterator[Mapping[str, Any]], None]:
+        """Collect the named events (all, without names) from the moment of entry."""
+        listener = _Listener(names)
+        self._client.register_listener(listener)
+        try:
+            async with contextlib.aclosing(self._follow(listener)) as events:
+                yield events
+        finally:
+            # A disconnect has removed it already.
+            with contextlib.suppress(QMPError, ValueError):
+                self._client.remove_listener(listener)
+
+    async def _follow(self, listener: EventListener) -> AsyncGenerator[Mapping[str, Any], None]:
+        while True:
+            if not listener.empty():
+                yield await listener.get()
+                continue
+            if self._client.runstate != Runstate.RUNNING:
+                raise OutcomeUnknownError(f"{self._name}: the connection to QEMU was lost")
+            # The library's listeners go silent on a disconnect, so watch its state beside them.
+            race = {
+                asyncio.create_task(listener.get(), name=f"{self._name}/qmp/event"),
+                asyncio.create_task(self._changed(), name=f"{self._name}/qmp/state"),
+            }
+            try:
+                done, _ = await asyncio.wait(race, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in race:
+                    task.cancel()
+                await asyncio.gather(*race, return_exceptions=True)
+            for task in done:
+                if (event := task.result()) is not None:
+                    yield event
+
+    async def _changed(self) -> None:
+        await self._client.runstate_changed()
+
+
+class Monitor:
+    """A socket on which QEMU serves one client at a time.
+
+    A connection lives as long as somebody in this process needs it and not longer, so that other
+    processes get their turn; making one costs about a millisecond.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path = path
+        self._name = name
+        self._users = 0
+        self._client: QMPClient | None = None
+        self._lock = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def session(
+        self, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS
+    ) -> AsyncGenerator[Session, None]:
+        """Enter a connection; raises EngineError when there is none within that time."""
+        client = await self._acquire(timeout_seconds)
+        try:
+            yield Session(client, self._name)
+        finally:
+            await self._release(client)
+
+    async def execute(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_seconds: float = 10.0,
+    ) -> Any:
+        """Run one command on a connection of its own or one that is open anyway."""
+        async with self.session(min(timeout_seconds, CONNECT_TIMEOUT_SECONDS)) as session:
+            return await session.execute(command, arguments, timeout_seconds=timeout_seconds)
+
+    async def _acquire(self, timeout_seconds: float) -> QMPClient:
+        try:
+            async with asyncio.timeout(timeout_seconds), self._lock:
+                if self._client is None or self._client.runstate != Runstate.RUNNING:
+                    fresh = QMPClient(self._name)
+                    fresh.events.names = {""}  # nobody reads the default listener
+                    await fresh.connect(str(self._path))
+                    self._client, self._users = fresh, 0
+                self._users += 1
+                return self._client
+        except TimeoutError as error:
+            message = (
+                f"{self._name}: QEMU's {self._path.name} socket gave no greeting in"
+                f" {timeout_seconds:g} s: it hangs, or another client holds it"
+            )
+            raise EngineError(message, command="qmp_capabilities") from error
+        except ConnectError as error:
+            message = f"{self._name}: no connection to QEMU: {error.exc}".rstrip(": ")
+            raise EngineError(message, command="qmp_capabilities") from error
+
+    async def _release(self, client: QMPClient) -> None:
+        if client is self._client:
+            self._users -= 1
+            if self._users:
+                return
+            self._client = None
+        elif client.runstate == Runstate.IDLE:
+            return  # lost earlier, and already cleaned up by another user
+        try:
+            async with asyncio.timeout(_DISCONNECT_TIMEOUT_SECONDS):
+                await client.disconnect()
+        except (QMPError, EOFError, OSError, AssertionError):
+            pass  # it says again why the connection was lost; whoever waited was told already

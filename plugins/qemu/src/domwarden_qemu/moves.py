@@ -1,0 +1,68 @@
+"""What both halves of a move say to QEMU and read from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from domwarden.contract import Definition, EngineError, Progress
+
+from .monitor import Session
+from .schema import Options
+
+#: Every capability that one of our moves may have switched on; the others are switched off.
+CAPABILITIES = (
+    "return-path",
+    "pause-before-switchover",
+    "late-block-activate",
+    "events",
+    "auto-converge",
+)
+MIGRATION_YANK = {"instances": [{"type": "migration"}]}
+
+
+async def set_capabilities(session: Session, *wanted: str) -> None:
+    """Switch exactly these migration capabilities on."""
+    states = [{"capability": name, "state": name in wanted} for name in CAPABILITIES]
+    await session.execute("migrate-set-capabilities", {"capabilities": states})
+
+
+async def set_source(session: Session, definition: Definition, *, live: bool) -> None:
+    """Prepare the source; return-path tells a live one of its destination's failure."""
+    wanted = ["pause-before-switchover", "events"]
+    if live:
+        wanted.append("return-path")
+        if Options(**definition.options).auto_converge:
+            wanted.append("auto-converge")
+    await set_capabilities(session, *wanted)
+    limits = definition.migration
+    await session.execute(
+        "migrate-set-parameters",
+        {
+            "max-bandwidth": limits.bandwidth_bytes_per_second,
+            "downtime-limit": max(1, round(limits.downtime_limit_seconds * 1000)),
+        },
+    )
+
+
+def progress(answer: Mapping[str, Any]) -> Progress:
+    """Read ``query-migrate``; QEMU counts ``mbps`` in 10**6 bits a second, dirt in pages."""
+    ram = answer.get("ram", {})
+    rate = ram.get("mbps", 0.0) * 1e6 / 8
+    dirty = ram.get("dirty-pages-rate", 0) * ram.get("page-size", 4096)
+    expected = answer.get("expected-downtime")
+    return Progress(
+        total_bytes=ram.get("total", 0),
+        transferred_bytes=ram.get("transferred", 0),
+        remaining_bytes=ram.get("remaining", 0),
+        rate_bytes_per_second=rate or None,
+        dirty_rate_bytes_per_second=float(dirty),
+        expected_downtime_seconds=None if expected is None else expected / 1000,
+        iteration=ram.get("dirty-sync-count", 0),
+    )
+
+
+def failure(name: str, answer: Mapping[str, Any]) -> EngineError:
+    """Return the error for a migration that ended without success."""
+    reason = answer.get("error-desc") or f"QEMU says {answer.get('status', 'none')}"
+    return EngineError(f"{name}: the transfer failed: {reason}", command="migrate")

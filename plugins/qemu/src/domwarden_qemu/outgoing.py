@@ -1,0 +1,202 @@
+"""The source's half of a move."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from domwarden.contract import (
+    Address,
+    Definition,
+    EngineError,
+    OnProgress,
+    Outgoing,
+    Refusal,
+)
+
+from . import abort, blockers, moves, process, streams
+from .files import Files
+from .monitor import Monitor, Session
+from .record import Record
+from .schema import Options
+
+_TICK_SECONDS = 0.2
+_YANK_TIMEOUT_SECONDS = 5.0
+_AFTER_YANK_SECONDS = 15.0
+#: QEMU says ``completed`` a moment before it fills in the downtime and leaves finish-migrate.
+_SETTLE_SECONDS = 5.0
+
+
+class QemuOutgoing(Outgoing):
+    """One outgoing move; all it knows is in QEMU and in the domain's record.
+
+    It speaks on the domain's ``move`` socket and keeps the connection as long as a step lasts:
+    when the destination hangs at the switchover, QEMU's main loop stands still with it, and only a
+    connection that was negotiated before can still carry the out-of-band ``yank``.
+    """
+
+    def __init__(self, files: Files, monitor: Monitor, definition: Definition) -> None:
+        self._files = files
+        self._monitor = monitor
+        self._definition = definition
+        self._name = definition.name
+
+    async def blockers(self) -> Sequence[Refusal]:
+        """Return QEMU's own reasons against a move of this domain now."""
+        record = self._record()
+        async with self._monitor.session() as session:
+            status = await session.execute("query-status")
+            migration = await session.execute("query-migrate")
+        return blockers.refusals(self._definition, record, status["status"], migration)
+
+    async def precopy(self, address: Address, progress: OnProgress) -> None:
+        """Copy until QEMU holds the suspended guest before the switchover."""
+        limit = self._definition.migration.timeout_seconds
+        live = not streams.is_file(address)
+        async with self._monitor.session() as session:
+            self._change(returned=False)
+            await moves.set_source(session, self._definition, live=live)
+            if not live:
+                await session.execute("stop")  # a save has nobody who waits for a short downtime
+            uri = await streams.hand_over(session, address)
+            try:
+                async with asyncio.timeout(limit):
+                    await self._follow(
+                        session,
+                        ("pre-switchover",),
+                        progress,
+                        lambda: session.execute("migrate", {"uri": uri}),
+                    )
+            except TimeoutError as error:
+                # Left alone it could still reach the switchover, and suspend a guest for nobody.
+                with contextlib.suppress(EngineError):
+                    await session.execute("migrate_cancel")
+                raise EngineError(
+                    f"{self._name}: pre-copy did not converge in {limit:g} s",
+                    command="migrate",
+                    hint="allow more bandwidth, downtime or time, or set auto_converge: true",
+                ) from error
+
+    async def suspend(self) -> None:
+        """See that QEMU holds the suspended guest before the switchover."""
+        answer = await self._monitor.execute("query-migrate")
+        if answer.get("status") not in ("pre-switchover", "device", "completed"):
+            raise moves.failure(self._name, answer)
+
+    async def complete(self, progress: OnProgress) -> float | None:
+        """Send the rest; a destination that hangs is cut off out of band."""
+        async with self._monitor.session() as session:
+            answer = await session.execute("query-migrate")
+            if answer.get("status") != "completed":
+                await self._switch_over(session, progress)
+            answer = await self._settled(session)
+        downtime = answer.get("downtime")
+        return None if downtime is None else downtime / 1000
+
+    async def abort(self, *, resume: bool) -> None:
+        """Give the move up: query first, cancel or yank, see the domain back."""
+        record = self._record()
+        async with self._monitor.session() as session:
+            await abort.cancel(self._name, session)
+            returned = await abort.bring_back(self._name, session, resume=resume)
+        if returned != record.returned:
+            self._change(returned=returned)
+
+    async def _switch_over(self, session: Session, progress: OnProgress) -> None:
+        limit = Options(**self._definition.options).switchover_timeout
+        saving = not await self._has_return_path(session)
+        if saving:
+            limit = max(limit, self._definition.migration.timeout_seconds)
+        try:
+            async with asyncio.timeout(limit):
+                await self._follow(
+                    session,
+                    ("completed",),
+                    progress,
+                    lambda: session.execute("migrate-continue", {"state": "pre-switchover"}),
+                )
+        except (TimeoutError, asyncio.CancelledError):
+            # Also when cancelled: nobody could cut it off later, since a hung main loop negotiates
+            # no new connection.  The destination is held, so a cut is safe at any moment.
+            await asyncio.shield(self._cut(session))
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            await self._after_cut(session, limit)
+
+    async def _cut(self, session: Session) -> None:
+        with contextlib.suppress(EngineError):
+            await session.execute(
+                "yank", moves.MIGRATION_YANK, timeout_seconds=_YANK_TIMEOUT_SECONDS, oob=True
+            )
+
+    async def _after_cut(self, session: Session, limit: float) -> None:
+        answer = await session.execute("query-migrate", timeout_seconds=_AFTER_YANK_SECONDS)
+        if answer.get("status") != "completed":
+            reason = answer.get("error-desc", answer.get("status", "none"))
+            raise EngineError(
+                f"{self._name}: the destination did not take the rest in {limit:g} s and was"
+                f" cut off ({reason})",
+                command="migrate-continue",
+            )
+
+    async def _follow(
+        self,
+        session: Session,
+        goals: Sequence[str],
+        progress: OnProgress,
+        begin: Callable[[], Awaitable[Any]],
+    ) -> None:
+        """Begin, report, and return at the goal; raises EngineError when the migration failed."""
+        async with session.listen("MIGRATION") as events:
+            await begin()
+            waiting = asyncio.create_task(_anext(events), name=f"{self._name}/migration/event")
+            try:
+                while True:
+                    # Only a look after the command counts: events may be older than it.
+                    answer = await session.execute("query-migrate", timeout_seconds=3600)
+                    progress(moves.progress(answer))
+                    status = answer.get("status")
+                    if status in goals:
+                        return
+                    if status in ("failed", "cancelled", "cancelling", "completed", None):
+                        raise moves.failure(self._name, answer)
+                    await asyncio.wait({waiting}, timeout=_TICK_SECONDS)
+                    if waiting.done():
+                        waiting.result()
+                        waiting = asyncio.create_task(
+                            _anext(events), name=f"{self._name}/migration/event"
+                        )
+            finally:
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
+
+    async def _settled(self, session: Session) -> dict[str, Any]:
+        """Return the final answer once QEMU has left the switchover for good."""
+        async with asyncio.timeout(_SETTLE_SECONDS):
+            while True:
+                answer: dict[str, Any] = await session.execute("query-migrate")
+                status = await session.execute("query-status")
+                done = answer.get("status") == "completed" and status["status"] == "postmigrate"
+                if done and "downtime" in answer:
+                    return answer
+                await asyncio.sleep(0.001)
+
+    async def _has_return_path(self, session: Session) -> bool:
+        states = await session.execute("query-migrate-capabilities")
+        return any(entry["state"] for entry in states if entry["capability"] == "return-path")
+
+    def _record(self) -> Record:
+        record = Record.load(self._files.record)
+        if record is None or process.alive(record, self._files.pidfile) is None:
+            raise EngineError(f"{self._name}: QEMU's process is not here")
+        return record
+
+    def _change(self, *, returned: bool) -> None:
+        dataclasses.replace(self._record(), returned=returned).save(self._files.record)
+
+
+async def _anext(events: Any) -> Any:
+    return await anext(events)
