@@ -1,1 +1,1 @@
-"""The Linux guest of the live tests: built from Debian packages, spoken to over its serial console."""
+"""The Linux guest of the live tests: how it is built, how it is spoken to."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds the test guest, a kernel with an initramfs, from Debian packages that it downloads but does not install."""
+"""Builds the test guest from Debian packages that it downloads but does not install."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import argparse
 import fcntl
 import hashlib
 import json
-import lzma
 import os
 import shutil
-import struct
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -23,40 +21,54 @@ if not __package__:  # run as a script: make the relative imports below work
 from .cpio import Initramfs
 from .modules import Layout, closure, layout, modules_dep
 from .packages import BuildError, kernel_package, require_tools, run, unpack
+from .pvh import unpacked_kernel, with_initramfs
 
 HERE = Path(__file__).resolve().parent
-#: What the guest's kernel wants on its command line; more words may follow.
-CMDLINE = "console=ttyS0 quiet panic=0 nokaslr mitigations=off cryptomgr.notests random.trust_cpu=on"
-MODULES = (
-    "virtio_pci virtio_blk virtio_net virtio_console i6300esb ib700wdt xen_wdt xen_blkfront xen_netfront"
-    " 9p 9pnet_virtio xhci_pci msr"
-).split()
+#: What the kernel wants on its command line, whichever file it is started from.
+CMDLINE = "console=ttyS0 quiet panic=0 mitigations=off cryptomgr.notests random.trust_cpu=on"
+MODULES = [
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_net",
+    "virtio_console",
+    "virtio_rng",
+    "9p",
+    "9pnet_virtio",
+    "xhci_pci",
+    "i6300esb",
+    "ib700wdt",
+    "xen_wdt",
+    "xen_blkfront",
+    "xen_netfront",
+    "msr",
+]
 
 
 @dataclass(frozen=True)
 class Guest:
     """Where the parts of the built guest lie.
 
-    `kernel` is the unpacked vmlinux, which QEMU starts through its PVH entry: under TCG that saves the
-    seconds which `vmlinuz`, the same kernel as Debian ships it, spends on unpacking itself.
+    QEMU starts `kernel`, which has the initramfs in it, with `cmdline` and without an initrd.
+    That saves the five seconds that `vmlinuz`, the same kernel as Debian ships it, spends under
+    TCG on unpacking itself. `vmlinuz` with `initrd` and CMDLINE is for everything else.
     """
 
     kernel: Path
+    cmdline: str
     vmlinuz: Path
     initrd: Path
-    manifest: Path
 
 
 def default_cache() -> Path:
-    """$DOMWARDEN_GUEST_CACHE, else ~/.cache/domwarden/guest."""
+    """Return $DOMWARDEN_GUEST_CACHE, else ~/.cache/domwarden/guest."""
     return Path(os.environ.get("DOMWARDEN_GUEST_CACHE") or "~/.cache/domwarden/guest").expanduser()
 
 
 def build(out: Path | None = None) -> Guest:
-    """Returns the guest that belongs to the present sources, building it under `out` if it is not there yet.
+    """Return the guest of the present sources, built under `out` if it is not there yet.
 
-    Any number of processes may call it at once. A kernel once fetched is kept: delete the directory for a newer
-    one. Raises BuildError with one line that says what is missing.
+    Any number of processes may call it at once. A kernel once fetched is kept: delete the
+    directory for a newer one. Raises BuildError with one line that says what is missing.
     """
     out = (out or default_cache()).absolute()
     place = out / _fingerprint()
@@ -66,13 +78,14 @@ def build(out: Path | None = None) -> Guest:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not place.exists():
                 _build_into(place, out)
-    return Guest(place / "vmlinux", place / "vmlinuz", place / "initrd.gz", place / "manifest.json")
+    cmdline = json.loads((place / "manifest.json").read_text())["cmdline"]
+    return Guest(place / "kernel", cmdline, place / "vmlinuz", place / "initrd.gz")
 
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    for source in sorted([*HERE.glob("src/*.[ch]"), HERE / "init", HERE / "udhcpc",
-                          *(HERE / f"{name}.py" for name in ("build", "cpio", "modules", "packages"))]):
+    scripts = ("build.py", "cpio.py", "modules.py", "packages.py", "pvh.py", "init", "udhcpc")
+    for source in [*sorted(HERE.glob("src/*.[ch]")), *(HERE / name for name in scripts)]:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -85,21 +98,17 @@ def _build_into(place: Path, out: Path) -> None:
         names = unpack([kernel_package(), "busybox-static"], out / "packages", tree)
         (vmlinuz,) = tree.glob("boot/vmlinuz-*")
         shutil.copyfile(vmlinuz, result / "vmlinuz")
-        (result / "vmlinux").write_bytes(_unpacked_kernel(vmlinuz.read_bytes()))
-        _write_initramfs(tree, Path(scratch), result / "initrd.gz")
-        (result / "manifest.json").write_text(json.dumps({"packages": names, "cmdline": CMDLINE}, indent=1) + "\n")
+        try:
+            _write_initramfs(tree, Path(scratch), result / "initrd.gz")
+            kernel, word = with_initramfs(
+                unpacked_kernel(vmlinuz.read_bytes()), (result / "initrd.gz").read_bytes()
+            )
+        except (KeyError, ValueError) as error:
+            raise BuildError(f"{names[0]} is not as expected: {error}") from error
+        (result / "kernel").write_bytes(kernel)
+        manifest = {"packages": names, "cmdline": f"{CMDLINE} {word}"}
+        (result / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         result.rename(place)
-
-
-def _unpacked_kernel(image: bytes) -> bytes:
-    """The ELF kernel inside a bzImage; fields: Documentation/x86/boot.rst of the Linux kernel."""
-    setup_sectors = image[0x1F1] or 4
-    offset, length = struct.unpack_from("<II", image, 0x248)
-    start = (setup_sectors + 1) * 512 + offset
-    kernel = lzma.LZMADecompressor().decompress(image[start : start + length])
-    if kernel[:4] != b"\x7fELF":
-        raise BuildError("the kernel package's vmlinuz does not hold an xz-compressed ELF kernel")
-    return kernel
 
 
 def _write_initramfs(tree: Path, scratch: Path, target: Path) -> None:
@@ -124,24 +133,45 @@ def _write_initramfs(tree: Path, scratch: Path, target: Path) -> None:
 
 def _compile_shell(scratch: Path) -> bytes:
     sources = sorted(str(path) for path in HERE.glob("src/*.c") if path.name != "hang_module.c")
-    run("gcc", "-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror", "-o", str(scratch / "guest"), *sources)
+    options = ["-static", "-Os", "-s", "-Wall", "-Wextra", "-Werror"]
+    run("gcc", *options, "-o", str(scratch / "guest"), *sources)
     return (scratch / "guest").read_bytes()
 
 
 def _compile_hang(scratch: Path, kernel: Layout) -> bytes:
-    """Compiles hang.ko without kernel headers: all it must know of the kernel comes from `kernel`."""
+    """Compile hang.ko without kernel headers: `kernel` has all it must know."""
+    options = [
+        "-c",
+        "-Os",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-ffreestanding",
+        "-mcmodel=kernel",
+        "-fno-pic",
+        "-mno-red-zone",
+        "-mno-sse",
+        "-fno-stack-protector",
+        "-fcf-protection=none",
+        "-fno-asynchronous-unwind-tables",
+    ]
     run(
-        "gcc", "-c", "-Os", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-mcmodel=kernel", "-fno-pic",
-        "-mno-red-zone", "-mno-sse", "-fno-stack-protector", "-fcf-protection=none",
-        "-fno-asynchronous-unwind-tables", f'-DVERMAGIC="{kernel.vermagic}"', f"-DLAYOUT_CRC={kernel.layout_crc:#x}",
-        f"-DMODULE_BYTES={kernel.module_bytes}", f"-DNAME_OFFSET={kernel.name_offset}",
-        f"-DINIT_OFFSET={kernel.init_offset}", "-o", str(scratch / "hang.ko"), str(HERE / "src/hang_module.c"),
-    )  # fmt: skip
+        "gcc",
+        *options,
+        f'-DVERMAGIC="{kernel.vermagic}"',
+        f"-DLAYOUT_CRC={kernel.layout_crc:#x}",
+        f"-DMODULE_BYTES={kernel.module_bytes}",
+        f"-DNAME_OFFSET={kernel.name_offset}",
+        f"-DINIT_OFFSET={kernel.init_offset}",
+        "-o",
+        str(scratch / "hang.ko"),
+        str(HERE / "src/hang_module.c"),
+    )
     return (scratch / "hang.ko").read_bytes()
 
 
 def main() -> int:
-    """Builds, then prints the paths as JSON; one line on standard error when something is missing."""
+    """Build, then print the paths as JSON; one line on standard error when something is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, nargs="?", help="directory (default: the user's cache)")
     try:
@@ -149,8 +179,7 @@ def main() -> int:
     except (BuildError, OSError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
-    print(json.dumps({"kernel": str(guest.kernel), "vmlinuz": str(guest.vmlinuz), "initrd": str(guest.initrd),
-                      "cmdline": CMDLINE}, indent=1))
+    print(json.dumps({key: str(value) for key, value in vars(guest).items()}, indent=1))
     return 0
 
 

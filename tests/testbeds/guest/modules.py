@@ -44,35 +44,42 @@ def closure(tree: Path, names: Iterable[str]) -> list[Module]:
             continue
         content = files[name].read_bytes()
         depends = _modinfo(_sections(content)).get("depends", "")
-        found[name] = Module(name, content, tuple(d.replace("-", "_") for d in depends.split(",") if d))
+        found[name] = Module(
+            name, content, tuple(d.replace("-", "_") for d in depends.split(",") if d)
+        )
         pending.extend(found[name].depends)
     return [found[name] for name in sorted(found)]
 
 
 def modules_dep(modules: Iterable[Module]) -> str:
-    """The text of modules.dep: each module with everything it needs, what is to be loaded first comes last."""
+    """The text of modules.dep: each module with all it needs; the first to be loaded is last."""
     by_name = {module.name: module for module in modules}
 
     def needs(name: str) -> list[str]:
         ordered = list(by_name[name].depends)
         for other in by_name[name].depends:
             ordered += needs(other)
-        return list(dict.fromkeys(reversed(ordered)))[::-1]  # the last place: after everyone who needs it
+        return list(dict.fromkeys(reversed(ordered)))[
+            ::-1
+        ]  # the last place: after everyone who needs it
 
     return "".join(
-        f"{name}.ko:{''.join(f' {other}.ko' for other in needs(name))}\n" for name in sorted(by_name)
+        f"{name}.ko:{''.join(f' {other}.ko' for other in needs(name))}\n"
+        for name in sorted(by_name)
     )
 
 
 def layout(sample: Module) -> Layout:
     """Reads from one of the kernel's own modules how a module must look to be loaded.
 
-    The checksum of `module_layout` is in `__versions`; `struct module` lies in `.gnu.linkonce.this_module`,
-    and its relocations name the place of the `init` pointer.
+    The checksum of `module_layout` is in `__versions`; `struct module` lies in
+    `.gnu.linkonce.this_module`, and its relocations name the place of the `init` pointer.
     """
     sections = _sections(sample.content)
     this_module = sections[".gnu.linkonce.this_module"]
-    versions = {name.rstrip(b"\0"): crc for crc, name in struct.iter_unpack("<Q56s", sections["__versions"])}
+    versions = {
+        name.rstrip(b"\0"): crc for crc, name in struct.iter_unpack("<Q56s", sections["__versions"])
+    }
     return Layout(
         vermagic=_modinfo(sections)["vermagic"],
         layout_crc=versions[b"module_layout"],
@@ -101,9 +108,13 @@ def _sections(content: bytes) -> dict[str, bytes]:
         raise ValueError("not a 64-bit little-endian ELF file")
     (table,) = struct.unpack_from("<Q", content, 0x28)
     size, count, names_index = struct.unpack_from("<HHH", content, 0x3A)
-    headers = [struct.unpack_from("<IIQQQQ", content, table + index * size) for index in range(count)]
+    headers = [
+        struct.unpack_from("<IIQQQQ", content, table + index * size) for index in range(count)
+    ]
     names_at = headers[names_index][4]
     return {
-        content[names_at + name : content.index(b"\0", names_at + name)].decode(): content[offset : offset + length]
+        content[names_at + name : content.index(b"\0", names_at + name)].decode(): content[
+            offset : offset + length
+        ]
         for name, _, _, _, offset, length in headers
     }

@@ -31,11 +31,18 @@ def run(*command: str, cwd: Path | None = None) -> str:
     """
     try:
         done = subprocess.run(
-            command, cwd=cwd, timeout=_TIMEOUT_SECONDS, capture_output=True, text=True, check=True,
+            command,
+            cwd=cwd,
+            timeout=_TIMEOUT_SECONDS,
+            capture_output=True,
+            text=True,
+            check=True,
             env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
         )
     except subprocess.TimeoutExpired as error:
-        raise BuildError(f"{' '.join(command)}: still running after {_TIMEOUT_SECONDS:.0f} s") from error
+        raise BuildError(
+            f"{' '.join(command)}: still running after {_TIMEOUT_SECONDS:.0f} s"
+        ) from error
     except subprocess.CalledProcessError as error:
         lines = (error.stderr or error.stdout or "no output").strip().splitlines()
         raise BuildError(f"{' '.join(command)}: {lines[-1]}") from error
@@ -45,7 +52,7 @@ def run(*command: str, cwd: Path | None = None) -> str:
 def unpack(names: list[str], downloads: Path, tree: Path) -> list[str]:
     """Downloads the current versions of the packages into `downloads` and unpacks them into `tree`.
 
-    Returns the file names of the packages. Raises BuildError when apt knows no such package or cannot fetch it.
+    Returns the packages' file names. Raises BuildError when apt knows none or cannot fetch one.
     """
     downloads.mkdir(parents=True, exist_ok=True)
     run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names, cwd=downloads)
@@ -61,16 +68,20 @@ def unpack(names: list[str], downloads: Path, tree: Path) -> list[str]:
 def kernel_package() -> str:
     """The package that linux-image-amd64 stands for at present.
 
-    Reads the package lists, which root fetches when there are none. Raises BuildError without lists.
+    Root fetches the package lists when there are none. Raises BuildError without lists.
     """
     for attempt in range(2):
-        for line in run("apt-cache", "depends", "linux-image-amd64").splitlines() if _has_lists() else []:
+        for line in (
+            run("apt-cache", "depends", "linux-image-amd64").splitlines() if _has_lists() else []
+        ):
             kind, _, name = line.strip().partition(": ")
             if kind == "Depends":
                 return name
         if attempt == 0 and os.geteuid() == 0:
             run("apt-get", "-q", "update")
-    raise BuildError("apt has no package lists with linux-image-amd64: run `apt-get update` as root first")
+    raise BuildError(
+        "apt has no package lists with linux-image-amd64: run `apt-get update` as root first"
+    )
 
 
 def _has_lists() -> bool:
