@@ -43,12 +43,12 @@ async def digests_of(
 async def _digest(client: NbdClient, start: int, end: int) -> str:
     digest = hashlib.blake2b(digest_size=16)
     pieces = [(at, min(_CHUNK_BYTES, end - at)) for at in range(start, end, _CHUNK_BYTES)]
-    asked = [client.send_read(*pieces[0])]
-    for number, (_, length) in enumerate(pieces):
-        if number + 1 < len(pieces):
-            # The server reads the next piece while this one is hashed.
-            asked.append(client.send_read(*pieces[number + 1]))
-        data = await client.receive(asked[number], length)
+    handle = client.send_read(*pieces[0])
+    for (_, length), after in zip(pieces, [*pieces[1:], None], strict=True):
+        data = await client.receive(handle, length)
+        if after is not None:
+            # The server reads while this piece is hashed; one at a time, as answers may overtake.
+            handle = client.send_read(*after)
         await asyncio.to_thread(digest.update, data)
     return digest.hexdigest()
 

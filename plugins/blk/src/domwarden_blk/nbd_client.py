@@ -29,7 +29,10 @@ class NbdClient:
         return await self.receive(handle, length)
 
     def send_read(self, offset: int, length: int) -> int:
-        """Ask for bytes without waiting; :meth:`receive` takes the answers in the same order."""
+        """Ask for bytes without waiting; take them with :meth:`receive` before the next request.
+
+        A server may answer requests in any order, so there is one at a time.
+        """
         return self._send(wire.Command.READ, offset, length)
 
     async def receive(self, handle: int, length: int) -> bytes:

@@ -16,7 +16,7 @@ from domwarden_blk.qemu_exports import QemuExport
 _EVENTS = ("BLOCK_JOB_READY", "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED", "BLOCK_JOB_ERROR")
 _POLL_SECONDS = 0.25
 _CONVERGE_SECONDS = 60.0
-_UNDO_SECONDS = 10.0
+_UNDO_SECONDS = 5.0
 #: ``running`` turns into ``ready`` when only late writes are missing; what failed is ``concluded``.
 _READY = frozenset({"ready", "standby"})
 _ENDING = frozenset({"waiting", "pending", "concluded"})

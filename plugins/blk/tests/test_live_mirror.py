@@ -1,0 +1,218 @@
+"""A mirror between two real QEMU processes while the disk is written."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from domwarden.contract import End, EngineError, PermanentError, QemuControl, Step
+
+from .helpers import MIGRATION, Side, codes, host, pair
+from .qemu_process import (
+    capabilities,
+    migrate_to_switchover,
+    migration_state,
+    qemu,
+    require_qemu,
+    write,
+)
+from .qmp_wire import WireControl
+
+pytestmark = [pytest.mark.live, pytest.mark.time_limit(120)]
+
+MIB = 2**20
+
+
+class Move:
+    """Two hosts, their QEMU processes, and the two ends of one mirrored disk."""
+
+    def __init__(self, directory: Path, image_format: str, **options: object) -> None:
+        require_qemu()
+        self.directory = directory
+        for name in ("a", "b"):
+            (directory / name).mkdir()
+        self.image = directory / "a" / f"disk.{image_format}"
+        self.final = directory / "b" / self.image.name
+        self.partial = self.final.with_name(f".{self.final.name}.{MIGRATION}.partial")
+        subprocess.run(
+            ["qemu-img", "create", "-q", "-f", image_format, str(self.image), "48M"], check=True
+        )
+        self.options = {"source": str(self.image), "placement": "mirror", **options}
+        self.controls_a: dict[type, object] = {}
+        self.controls_b: dict[type, object] = {}
+        where = {str(directory / "a"): str(directory / "b")}
+        host_a, host_b = host(directory, "a"), host(directory, "b", directories=where)
+        self.source = Side(End.SOURCE, host_a, self.options, controls=self.controls_a)
+        self.target = Side(End.DESTINATION, host_b, self.options, controls=self.controls_b)
+        pair(self.source, self.target)
+
+    @contextlib.asynccontextmanager
+    async def ends(self) -> AsyncIterator[tuple[WireControl, WireControl]]:
+        """Start the source, test both ends, open the destination and start it held."""
+        started = self.source.blk.qemu_args(domain=self.source.view)
+        async with qemu(self.source.domain.directory, started) as a:
+            self.controls_a[QemuControl] = a
+            assert await self.source.step(Step.TEST) == []
+            assert await self.target.step(Step.TEST) == []
+            await self.target.run(self.target.blk.open(domain=self.target.view))
+            arguments = self.target.blk.qemu_args(domain=self.target.view)
+            uri = f"unix:{self.directory}/stream"
+            held = ("-S", "-incoming", "defer")
+            async with qemu(self.target.domain.directory, arguments, *held) as b:
+                self.controls_b[QemuControl] = b
+                await capabilities(b, "return-path", "late-block-activate")
+                await b.execute("migrate-incoming", {"uri": uri})
+                await capabilities(a, "return-path", "pause-before-switchover")
+                yield a, b
+
+    async def suspend(self, a: WireControl) -> None:
+        await migrate_to_switchover(a, f"unix:{self.directory}/stream")
+
+
+@pytest.mark.parametrize("image_format", ["raw", "qcow2"])
+async def test_a_written_disk_arrives_whole(tmp_path: Path, image_format: str) -> None:
+    """What was written before, during and after the copy is on the target, which gets its name last."""
+    move = Move(tmp_path, image_format, verify=True)
+    async with move.ends() as (a, b):
+        await write(a, 0x11, 0, 8 * MIB)
+        await move.target.step(Step.PREPARE)
+        await move.source.step(Step.PREPARE)
+        await write(a, 0x22, 4 * MIB, MIB)
+        await write(a, 0x33, 40 * MIB, 2 * MIB)
+        await move.suspend(a)
+        await move.source.step(Step.START)
+        await move.source.step(Step.SYNC)
+        await a.execute("migrate-continue", {"state": "pre-switchover"})
+        await migration_state(a, "completed")
+        await migration_state(b, "completed")
+        await move.target.step(Step.SYNC)
+        assert move.target.given == {"stored": True}
+        await b.execute("cont")
+        assert (await b.execute("query-status"))["running"]
+        assert move.partial.exists()
+        assert not move.final.exists()
+        for _ in range(2):  # a crash in between makes it run twice
+            await move.target.run(move.target.blk.finish(domain=move.target.view))
+        assert move.final.exists()
+        assert not move.partial.exists()
+        await write(b, 0x44, 47 * MIB, MIB)  # the running guest did not notice the new name
+        for _ in range(2):
+            await move.source.run(move.source.blk.finish(domain=move.source.view))
+        assert not move.image.exists()
+    kept = move.image.with_name(f"{move.image.name}.moved-{MIGRATION}")
+    assert kept.exists()
+    for pattern, offset, length in (
+        (0x11, 0, 4 * MIB),
+        (0x22, 4 * MIB, MIB),
+        (0x11, 5 * MIB, 3 * MIB),
+        (0x33, 40 * MIB, 2 * MIB),
+        (0x44, 47 * MIB, MIB),
+    ):
+        _expect(move.final, image_format, pattern, offset, length)
+    assert any(done and total for _, done, total in move.source.reports.lines)
+
+
+async def test_recovery_leaves_the_source_running_and_nothing_behind(tmp_path: Path) -> None:
+    """After an abort at the switchover the source writes on, and the target is gone."""
+    move = Move(tmp_path, "qcow2")
+    async with move.ends() as (a, b):
+        await write(a, 0x11, 0, 8 * MIB)
+        await move.target.step(Step.PREPARE)
+        await move.source.step(Step.PREPARE)
+        await move.suspend(a)
+        await move.source.step(Step.START)
+        await b.execute("quit")
+        for _ in range(2):
+            await move.source.run(move.source.blk.recover(domain=move.source.view, step=Step.START))
+        await a.execute("migrate_cancel")
+        move.controls_b.clear()
+        for _ in range(2):
+            await move.target.run(move.target.blk.recover(domain=move.target.view, step=Step.START))
+        await write(a, 0x55, 0, MIB)
+        assert await a.execute("query-jobs") == []
+        nodes = await a.execute("query-named-block-nodes", {"flat": True})
+        assert {node["node-name"] for node in nodes} == {"root", "root-file"}
+    assert list((tmp_path / "b").iterdir()) == []
+    assert move.image.exists()
+
+
+async def test_a_destination_that_dies_while_copying_is_an_error_not_a_completed_mirror(
+    tmp_path: Path,
+) -> None:
+    """The job's end alone proves nothing: only its end without an error does."""
+    move = Move(tmp_path, "raw")
+    async with move.ends() as (a, b):
+        await write(a, 0x11, 0, 8 * MIB)
+        await move.target.step(Step.PREPARE)
+        await move.source.step(Step.PREPARE)
+        await b.execute("quit")
+        await write(a, 0x22, 0, MIB)  # needs a target to be ready
+        with pytest.raises((EngineError, PermanentError)):
+            await move.source.step(Step.START)
+            await move.source.step(Step.SYNC)
+        await move.source.run(move.source.blk.recover(domain=move.source.view, step=Step.SYNC))
+        assert await a.execute("query-jobs") == []
+
+
+async def test_recovery_frees_the_source_from_a_destination_that_hangs(tmp_path: Path) -> None:
+    """A frozen target with requests in flight is cut off, and the guest writes on."""
+    move = Move(tmp_path, "raw")
+    async with move.ends() as (a, b):
+        await move.target.step(Step.PREPARE)
+        await move.source.step(Step.PREPARE)
+        os.kill(b.pid, signal.SIGSTOP)
+        await write(a, 0x22, 0, 16 * MIB)
+        await move.source.run(move.source.blk.recover(domain=move.source.view, step=Step.PREPARE))
+        assert await a.execute("query-jobs") == []
+        await write(a, 0x33, 0, MIB)
+
+
+async def test_a_difference_between_the_ends_is_found(tmp_path: Path) -> None:
+    """With verify, one byte changed behind QEMU's back on the target fails SYNC and names the place."""
+    move = Move(tmp_path, "raw", verify=True)
+    async with move.ends() as (a, b):
+        await write(a, 0x11, 0, 8 * MIB)
+        await move.target.step(Step.PREPARE)
+        await move.source.step(Step.PREPARE)
+        await move.suspend(a)
+        await move.source.step(Step.START)
+        await move.source.step(Step.SYNC)
+        with move.partial.open("r+b") as file:
+            file.seek(5 * MIB)
+            file.write(b"\x12")
+        await a.execute("migrate-continue", {"state": "pre-switchover"})
+        await migration_state(b, "completed")
+        with pytest.raises(PermanentError, match="4 MiB"):
+            await move.target.step(Step.SYNC)
+        await move.target.run(move.target.blk.recover(domain=move.target.view, step=Step.SYNC))
+        assert not move.partial.exists()
+
+
+async def test_an_image_in_the_way_is_refused_and_kept(tmp_path: Path) -> None:
+    """Nothing on the destination is ever overwritten."""
+    move = Move(tmp_path, "raw")
+    move.final.write_bytes(b"precious")
+    async with qemu(
+        move.source.domain.directory, move.source.blk.qemu_args(domain=move.source.view)
+    ) as a:
+        move.controls_a[QemuControl] = a
+        assert await move.source.step(Step.TEST) == []
+        assert codes(await move.target.step(Step.TEST)) == ["target-exists"]
+    assert move.final.read_bytes() == b"precious"
+
+
+def _expect(image: Path, image_format: str, pattern: int, offset: int, length: int) -> None:
+    command = f"read -P {pattern} {offset} {length}"
+    done = subprocess.run(
+        ["qemu-io", "-U", "-r", "-f", image_format, "-c", command, str(image)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Pattern verification failed" not in done.stdout, done.stdout
