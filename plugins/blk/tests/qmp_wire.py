@@ -1,4 +1,4 @@
-"""A QMP client on a real socket, as the engine's control is: for tests of what is sent and believed."""
+"""A QMP client on a real socket, as the engine's control is."""
 
 from __future__ import annotations
 

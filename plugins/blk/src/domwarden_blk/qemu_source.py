@@ -16,7 +16,7 @@ from domwarden_blk.qemu_exports import QemuExport
 _EVENTS = ("BLOCK_JOB_READY", "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED", "BLOCK_JOB_ERROR")
 _POLL_SECONDS = 0.25
 _CONVERGE_SECONDS = 60.0
-_UNDO_SECONDS = 5.0
+_UNDO_SECONDS = 20.0
 #: ``running`` turns into ``ready`` when only late writes are missing; what failed is ``concluded``.
 _READY = frozenset({"ready", "standby"})
 _ENDING = frozenset({"waiting", "pending", "concluded"})
@@ -76,7 +76,7 @@ class QemuSource:
         if job.get("error") or job["current-progress"] != job["total-progress"]:
             raise self._failed(job)
         await self._control.execute("job-dismiss", {"id": self._job})
-        await self._control.execute("blockdev-del", {"node-name": self._target})
+        await self._drop_target()
 
     async def digests(self, context: JobContext) -> list[str]:
         """Read the suspended guest's disk through QEMU itself, whatever its format."""
@@ -88,10 +88,10 @@ class QemuSource:
     async def undo(self) -> None:
         """End the job, even against a target that does not answer, and remove what it needed."""
         await self._export.remove()
+        await self._yank()
         if await self._state() is not None:
             await self._give_up()
-        if self._target in await self._nodes():
-            await self._control.execute("blockdev-del", {"node-name": self._target})
+        await self._drop_target()
 
     async def _begin(self, address: SocketAddress) -> None:
         if self._target not in await self._nodes():
@@ -125,16 +125,30 @@ class QemuSource:
                 await self._control.execute(
                     "block-job-cancel", {"device": self._job, "force": True}
                 )
-            try:
-                async with asyncio.timeout(_UNDO_SECONDS):
-                    await self._ended(events)
-            except TimeoutError:
-                # The target hangs with a request in flight: cut the connection under it.
-                instance = {"type": "block-node", "node-name": self._target}
-                await self._control.execute("yank", {"instances": [instance]})
-                async with asyncio.timeout(_UNDO_SECONDS):
-                    await self._ended(events)
+            async with asyncio.timeout(_UNDO_SECONDS):
+                await self._ended(events)
         await self._control.execute("job-dismiss", {"id": self._job})
+
+    async def _drop_target(self) -> None:
+        """Remove the target's node; idempotent."""
+        if self._target not in await self._nodes():
+            return
+        await self._yank()
+        await self._control.execute("blockdev-del", {"node-name": self._target})
+
+    async def _yank(self) -> None:
+        """Cut the connection to the target.
+
+        A polite goodbye to a target that hangs would stop QEMU's main loop, and the guest with it;
+        whatever mattered was flushed before the job completed.
+        """
+        instance = {"type": "block-node", "node-name": self._target}
+        try:
+            await self._control.execute("yank", {"instances": [instance]})
+        except OutcomeUnknownError:
+            raise
+        except EngineError:
+            pass  # there is no such node
 
     def _listen(self) -> AbstractAsyncContextManager[Wakeups]:
         return wakeups(self._control, f"blk/{self._job}", *_EVENTS)
