@@ -85,7 +85,8 @@ def watchdog_keys() -> Section:
     actions = [action.value for action in Action]
     default = WatchdogEntry("")
     return _own({
-        v.Required("driver", description="The watchdog's driver; `domwarden plugins` lists them."): str,
+        v.Required("driver", description="The watchdog's driver; `domwarden plugins` lists them."):
+            str,
         v.Optional("timeout", default=f"{default.timeout_seconds:g}s",
                    description="What the guest will ask for; judges predicted blackouts."):
             _positive_duration(),
