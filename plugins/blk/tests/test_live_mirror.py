@@ -86,8 +86,8 @@ async def test_a_written_disk_arrives_whole(tmp_path: Path, image_format: str) -
         await write(a, 0x22, 4 * MIB, MIB)
         await write(a, 0x33, 40 * MIB, 2 * MIB)
         await move.suspend(a)
-        await move.source.step(Step.START)
-        await move.source.step(Step.SYNC)
+        for step in (Step.START, Step.START, Step.SYNC, Step.SYNC):
+            await move.source.step(step)
         await a.execute("migrate-continue", {"state": "pre-switchover"})
         await migration_state(a, "completed")
         await migration_state(b, "completed")

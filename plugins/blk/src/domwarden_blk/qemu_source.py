@@ -66,16 +66,14 @@ class QemuSource:
         await self._control.execute("block-job-cancel", {"device": self._job})
 
     async def settled(self) -> None:
-        """Return once the job completed without an error and the target's node is gone."""
+        """Return once the job completed without an error and the target's node is gone.
+
+        The ended job stays, so that this can be asked again; it goes with the process or in undo.
+        """
         async with asyncio.timeout(_CONVERGE_SECONDS), self._listen() as events:
             job = await self._ended(events)
-        if job is None:
-            if self._target in await self._nodes():
-                raise self._failed(None)
-            return  # an earlier call saw it complete: only then is the node removed
-        if job.get("error") or job["current-progress"] != job["total-progress"]:
+        if job is None or job.get("error") or job["current-progress"] != job["total-progress"]:
             raise self._failed(job)
-        await self._control.execute("job-dismiss", {"id": self._job})
         await self._drop_target()
 
     async def digests(self, context: JobContext) -> list[str]:
