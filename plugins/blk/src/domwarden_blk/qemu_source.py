@@ -58,12 +58,18 @@ class QemuSource:
     async def settle(self, address: SocketAddress) -> None:
         """Ask the ready job to end: it writes what is missing, then completes without a pivot."""
         del address
-        job = await self._state()
+        if _settled(job := await self._state()):
+            return  # an earlier call did it
         if job is None or job["status"] not in _READY:
-            if job is not None and job["status"] in _ENDING and not job.get("error"):
-                return  # an earlier call settled it
             raise self._failed(job)
-        await self._control.execute("block-job-cancel", {"device": self._job})
+        try:
+            await self._control.execute("block-job-cancel", {"device": self._job})
+        except OutcomeUnknownError:
+            raise
+        except EngineError:
+            # An earlier call's cancellation took effect between the question and the command.
+            if not _settled(await self._state()):
+                raise
 
     async def settled(self) -> None:
         """Return once the job completed without an error and the target's node is gone.
@@ -175,3 +181,7 @@ class QemuSource:
             command="blockdev-mirror",
             hint="a mirror that failed is started anew: migrate again",
         )
+
+
+def _settled(job: dict[str, Any] | None) -> bool:
+    return job is not None and job["status"] in _ENDING and not job.get("error")
