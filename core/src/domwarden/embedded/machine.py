@@ -61,7 +61,7 @@ class GuestCode(Protocol):
 
 
 class EmbeddedMachine:
-    """Implements the contract's ``Machine``; every change of its run state goes through ``state``."""
+    """Implements the contract's ``Machine``; its run state changes by ``become`` only."""
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ class EmbeddedMachine:
         return self._state
 
     def become(self, state: RunState, detail: str = "") -> None:
-        """Change what this copy is: both clocks run while it runs, the host's while it is paused."""
+        """Change what this copy is; while it is paused, only the host's clock runs."""
         before, self._state, self.detail = self._state, state, detail
         self.activated |= state in (RunState.RUNNING, RunState.PAUSED)
         now = self._host_ns()

@@ -30,8 +30,8 @@ class EmbeddedGuest:
 
     def boot(self, machine: EmbeddedMachine) -> None:
         """Start over: the firmware's parameters, a kernel, its drivers, its programs."""
-        parameters = BootParameters.from_mapping(machine.definition.boot)
-        parameters.store(machine.memory)
+        BootParameters.from_mapping(machine.definition.boot).store(machine.memory)  # the firmware
+        parameters = BootParameters.load(machine.memory)
         now_ns = machine.clock_ns()
         Kernel(booted_ns=now_ns).store(machine.memory)
         for record in (Counter(), Dirtier(), Daemon()):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 
+from domwarden.embedded.clock import NS
 from domwarden.embedded.guest import programs
 from domwarden.embedded.guest.disk import first_disk
-from domwarden.embedded.guest.layout import Counter, Dirtier
+from domwarden.embedded.guest.layout import Counter, Dirtier, Kernel
 from domwarden.embedded.guest.watchdog import WatchdogDevice
 from domwarden.embedded.machine import EmbeddedMachine
 
@@ -16,7 +17,7 @@ ENDINGS = ("poweroff", "reboot")
 HANGS = ("irqs-off", "panic", "corrupt")
 
 HELP = """\
-ping | help | reboot | poweroff
+ping | uptime | help | reboot | poweroff
 count [start [SECONDS] | stop]
 dirty start BYTES_A_SECOND [AREA_BYTES] | dirty stop | dirty
 watchdog start [SECONDS [KICK_SECONDS]] | stop | kill | status | timeout S | pretimeout S
@@ -46,6 +47,11 @@ def run_line(machine: EmbeddedMachine, line: str) -> str | None:
 
 def _ping(machine: EmbeddedMachine, words: list[str]) -> str:
     return "pong"
+
+
+def _uptime(machine: EmbeddedMachine, words: list[str]) -> str:
+    seconds = (machine.clock_ns() - Kernel.load(machine.memory).booted_ns) / NS
+    return f"uptime {seconds:.3f}"
 
 
 def _help(machine: EmbeddedMachine, words: list[str]) -> str:
@@ -102,6 +108,7 @@ def _watchdog(machine: EmbeddedMachine, words: list[str]) -> str:
 
 _COMMANDS: dict[str, Callable[[EmbeddedMachine, list[str]], str]] = {
     "ping": _ping,
+    "uptime": _uptime,
     "help": _help,
     "count": _count,
     "dirty": _dirty,
