@@ -1,9 +1,9 @@
 """QEMU's own cards, driven without any guest over the qtest and QMP protocols.
 
 The processor is halted by a ROM of four bytes and time is counted in its instructions (``-icount``
-with ``sleep=off``), so the virtual clock stands still while registers are written and jumps from one
-deadline to the next while the machine runs: firings come exactly, and at once.  QEMU's own
-``clock_step`` would do the same, but its accelerator ``qtest`` is not in distributions' builds.
+with ``sleep=off``): the virtual clock stands still while registers are written, and jumps from one
+deadline to the next while the machine runs.  So firings come exactly, and at once.  qtest's own
+``clock_step`` would do the same, but needs the accelerator ``qtest``, which Debian does not build.
 """
 
 import contextlib
@@ -45,6 +45,7 @@ class Card:
     unlock: int
     previous_reboot: int
     now_ns: int
+    ib700_deadline_ns: int = dataclasses.field(compare=False)
 
     @classmethod
     def parse(cls, data: bytes, *, icount: bool = True) -> "Card":
@@ -55,7 +56,8 @@ class Card:
             now_ns = bias + instructions
         else:
             (now_ns,) = struct.unpack_from(">q", data, data.index(b"\x05timer\0") + 14 + 16)
-        return cls(data[at : at + 256], *fields, now_ns)
+        (ib700,) = struct.unpack_from(">q", data, data.index(b"ib700_wdt") + 9 + 8)
+        return cls(data[at : at + 256], *fields, now_ns, ib700)
 
 
 class QemuCards:
@@ -171,6 +173,21 @@ class QemuCards:
         )
         self.run()
         self.ask(["outb 0x441 0", "writeq 0xfed00100 0"])
+
+    def run_at_most_counts(self, counts: int) -> None:
+        """Let the machine run until the ib700, or the i6300esb as an alarm clock, stops it."""
+        bar, unlock = 0xE000_0000, ["writew 0xe000000c 0x80", "writew 0xe000000c 0x86"]
+        self.ask(
+            [
+                *config_commands(0x10, 4, bar),
+                *config_commands(0x04, 2, 2),
+                *unlock, f"writel {bar:#x} {counts:#x}",
+                *unlock, f"writel {bar + 4:#x} 0",
+                *config_commands(0x68, 1, 2),
+            ]
+        )  # fmt: skip
+        self.run()
+        self.ask(config_commands(0x68, 1, 0))
 
     def card(self) -> Card:
         """Return the i6300esb's own state."""

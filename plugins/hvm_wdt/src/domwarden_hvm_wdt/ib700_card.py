@@ -78,13 +78,10 @@ class Ib700Card:
     def save(self) -> bytes:
         """Return the state as bytes; times are relative to now, so they count on over there."""
         now_ns, deadline = self._machine.clock_ns(), self._timer.deadline_ns
-        return _FIELDS.pack(
-            _VERSION,
-            deadline is not None,
-            self._value,
-            (deadline or 0) - now_ns,
-            now_ns - self._kicked_ns,
-        )
+        if deadline is None:
+            return _FIELDS.pack(_VERSION, False, 0, 0, 0)
+        left_ns, kicked_ago_ns = deadline - now_ns, now_ns - self._kicked_ns
+        return _FIELDS.pack(_VERSION, True, self._value, left_ns, kicked_ago_ns)
 
     def load(self, data: bytes) -> None:
         """Take what :meth:`save` returned; raises ValueError for anything else."""

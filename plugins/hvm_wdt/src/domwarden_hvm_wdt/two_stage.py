@@ -102,7 +102,10 @@ class TwoStageTimer:
     def save(self) -> bytes:
         """Return the state as bytes; times are relative to now, so they count on over there."""
         state = self.state
-        deadline = self._timer.deadline_ns
+        deadline, now_ns = self._timer.deadline_ns, self._now_ns()
+        left_ns, kicked_ago_ns = (
+            (0, 0) if deadline is None else (deadline - now_ns, now_ns - self._kicked_ns)
+        )
         return bytes([_VERSION]) + _FIELDS.pack(
             state.reboot_enabled,
             state.fast_clock,
@@ -116,8 +119,8 @@ class TwoStageTimer:
             state.unlock,
             deadline is not None,
             state.interrupt_type,
-            (deadline or 0) - self._now_ns(),
-            self._now_ns() - self._kicked_ns,
+            left_ns,
+            kicked_ago_ns,
         )
 
     def load(self, data: bytes) -> None:
