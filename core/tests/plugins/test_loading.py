@@ -84,7 +84,7 @@ def test_two_distributions_with_one_name_are_both_named(site):
             "has a HOST_SCHEMA that is not a mapping",
         ),
         (
-            "class Card:\n    contract = 1\n    SCHEMA = {}\n    def __eq__(self, other): return True",
+            "class Card:\n    contract = 1\n    SCHEMA = {}\n    def __eq__(self, x): return True",
             "must compare by identity",
         ),
     ],

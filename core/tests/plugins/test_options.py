@@ -69,7 +69,8 @@ def test_what_a_validator_becomes(schema, expected):
 LEAVES = st.sampled_from([
     str, int, float, bool, None, "a", 5, size, duration, rate, path, v.In(["a", "b", "5s"]),
     v.Range(min=0, max=3), v.Length(min=1, max=2), v.Match("[a-c]"), v.Coerce(int),
-    v.Coerce(Colour), v.Coerce(str), v.Boolean(), v.Lower, dict, list, v.Unique(), v.NotIn(["a"]), v.Any("a", 5),
+    v.Coerce(Colour), v.Coerce(str), v.Boolean(), v.Lower, dict, list,
+    v.Unique(), v.NotIn(["a"]), v.Any("a", 5),
 ])  # fmt: skip
 SCHEMAS = st.recursive(
     LEAVES,

@@ -52,8 +52,9 @@ def compose(text: str, report: Report) -> Node | None:
     except _Stop:
         return None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = " ".join(part for part in (error.context, error.problem) if part)
+        mark, begun = error.problem_mark or error.context_mark, error.context_mark
+        since = f" begun on line {begun.line + 1}," if begun else ""
+        what = " ".join(part for part in (error.context, since.strip(), error.problem) if part)
         where = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
         report.add(where, (), f"is not YAML: {shorten(what, 200)}", _hint(what))
         return None

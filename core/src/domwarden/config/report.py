@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domwarden.config.nodes import Mark
+from domwarden.config.nodes import Mark, shorten
 from domwarden.contract import Problem
 
 #: Keys and list positions from the root of a file to one of its values.
@@ -12,6 +12,8 @@ Path = tuple[str | int, ...]
 
 #: What nobody reads to the end need not be collected to the end.
 LIMIT = 200
+# The longest path, complaint and hint; a hint lists choices.
+_WIDTHS = (200, 1000, 2000)
 
 
 class Report:
@@ -24,8 +26,10 @@ class Report:
     def add(self, mark: Mark, path: Path, what: str, hint: str = "") -> None:
         """Record one mistake at a place."""
         if len(self._found) < LIMIT:
-            problem = Problem(self.file, mark.line, mark.column, dotted(path), what, hint)
-            self._found[problem] = None
+            # Keys and words of the file are in them, and one problem is one line.
+            parts = zip((dotted(path), what, hint), _WIDTHS, strict=True)
+            said = [shorten(text, width) for text, width in parts]
+            self._found[Problem(self.file, mark.line, mark.column, *said)] = None
         elif len(self._found) == LIMIT:
             more = "and more: the first 200 problems are shown"
             self._found[Problem(self.file, mark.line, mark.column, "", more)] = None

@@ -16,7 +16,8 @@ _WORDS: dict[str, ScalarValue] = {
 # readers of YAML disagree whether 010 is eight or ten.  18 digits fit every reader's integers.
 _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 _DECIMAL = re.compile(
-    r"[-+]?(?:0|[1-9][0-9]{0,17})?\.?[0-9]{0,20}(?:[eE][-+]?[0-9]{1,3})?", re.ASCII
+    r"[-+]?(?:(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,3})?",
+    re.ASCII,
 )
 
 
@@ -32,8 +33,6 @@ def resolve(text: str) -> ScalarValue:
         return text
     if _WHOLE.fullmatch(text):
         return int(text)
-    if _DECIMAL.fullmatch(text) and any(c.isdigit() for c in re.split("[eE]", text)[0]):
-        number = float(text)
-        if math.isfinite(number) and not re.match(r"[-+]?0[0-9]", text):
-            return number
+    if _DECIMAL.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
     return text
