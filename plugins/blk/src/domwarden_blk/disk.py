@@ -54,8 +54,14 @@ class Disk:
         if self._file is None:
             flags = os.O_RDONLY if self._readonly else os.O_RDWR
             self._file = os.open(self._path, flags | os.O_CLOEXEC)
+            # Also of one let go: who serves it may still read from it.
             weakref.finalize(self, os.close, self._file)
         return self._file
+
+    def use(self, path: Path) -> None:
+        """Have the disk in that file; one opened under another name is let go."""
+        if path != self._path:
+            self._path, self._file = path, None
 
     @property
     def size_bytes(self) -> int:

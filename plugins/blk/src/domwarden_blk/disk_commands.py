@@ -67,8 +67,12 @@ class DiskCommands:
         self._disk.dirty = None
 
     async def export(self, arguments: Mapping[str, Any]) -> None:
-        """Serve the image on the Unix socket ``path``; idempotent."""
+        """Serve the image on the Unix socket ``path``; idempotent.
+
+        ``image`` names the file: on a destination the driver knows it better than the machine.
+        """
         if self._server is None:
+            self._disk.use(Path(arguments["image"]))
             server = NbdServer(self._disk.file, self._device)
             await server.listen(Path(arguments["path"]))
             self._server = server

@@ -77,6 +77,12 @@ class Blk:
         return Job(f"{self.id}: open", run, _MIRROR_SECONDS)
 
     @hookimpl
+    def close(self, domain: Domain) -> Job | None:
+        """Remove a mirror's target whose move went back; every other image stays."""
+        arrived = opening.arrives(domain, self.options)
+        return self._after(domain, "close") if arrived else None
+
+    @hookimpl
     def migrate(self, domain: Domain, step: Step) -> Job | Refusal | None:
         """Take part on the source."""
         if domain.movement is Movement.SAVE:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from domwarden.contract import Domain, EmbeddedControl, EngineError, JobContext, PermanentError
 from domwarden_blk.digest import digests_of
 from domwarden_blk.ends import SocketAddress
@@ -12,7 +14,8 @@ _PASSES = 400
 
 
 class _End:
-    def __init__(self, domain: Domain, control: EmbeddedControl) -> None:
+    def __init__(self, domain: Domain, control: EmbeddedControl, image: Path) -> None:
+        self._image = image
         self._control = control
         self._device = domain.device
         self._socket = domain.directory / f"{domain.device}.nbd"
@@ -26,7 +29,8 @@ class _End:
             await self._control.command(self._device, "unexport")
 
     async def _export(self) -> SocketAddress:
-        await self._control.command(self._device, "export", {"path": str(self._socket)})
+        arguments = {"path": str(self._socket), "image": str(self._image)}
+        await self._control.command(self._device, "export", arguments)
         return {"type": "unix", "path": str(self._socket)}
 
 

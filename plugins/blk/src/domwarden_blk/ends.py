@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from domwarden.contract import Domain, EmbeddedControl, JobContext, PermanentError, QemuControl
@@ -45,7 +46,7 @@ class MirrorTarget(Protocol):
         """Let nobody write the target but this domain."""
 
 
-def source_of(domain: Domain) -> MirrorSource | None:
+def source_of(domain: Domain, image: Path) -> MirrorSource | None:
     """Return the source's end on the domain's engine; None where no mirror is possible."""
     from domwarden_blk.embedded_mirror import EmbeddedSource
     from domwarden_blk.qemu_source import QemuSource
@@ -54,10 +55,10 @@ def source_of(domain: Domain) -> MirrorSource | None:
     if qemu is not None:
         return QemuSource(domain, qemu)
     embedded = domain.control(EmbeddedControl)
-    return None if embedded is None else EmbeddedSource(domain, embedded)
+    return None if embedded is None else EmbeddedSource(domain, embedded, image)
 
 
-def target_of(domain: Domain) -> MirrorTarget | None:
+def target_of(domain: Domain, image: Path) -> MirrorTarget | None:
     """Return the destination's end on the domain's engine; None where no mirror is possible."""
     from domwarden_blk.embedded_mirror import EmbeddedTarget
     from domwarden_blk.qemu_target import QemuTarget
@@ -66,7 +67,7 @@ def target_of(domain: Domain) -> MirrorTarget | None:
     if qemu is not None:
         return QemuTarget(domain, qemu)
     embedded = domain.control(EmbeddedControl)
-    return None if embedded is None else EmbeddedTarget(domain, embedded)
+    return None if embedded is None else EmbeddedTarget(domain, embedded, image)
 
 
 def present(end: EndT | None) -> EndT:

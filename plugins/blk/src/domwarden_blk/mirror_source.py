@@ -21,7 +21,7 @@ class MirrorSourceJobs:
     def __init__(self, domain: Domain, options: Options) -> None:
         self._domain = domain
         self._options = options
-        self._end = source_of(domain)
+        self._end = source_of(domain, names.on_host(options.source, domain.host))
 
     @property
     def _image(self) -> Path:
@@ -73,25 +73,29 @@ class MirrorSourceJobs:
 
     async def finish(self, _context: JobContext) -> None:
         """Put the image out of the way, now that the destination has its own and runs on it."""
-        if not (self._domain.ticket or {}).get("stored"):
+        stored = bool((self._domain.ticket or {}).get("stored"))
+        delete = self._options.after is After.DELETE
+        kept = await asyncio.to_thread(self._put_away, delete=delete and stored)
+        if delete and not stored and kept is not None:
             raise PermanentError(
-                f"the destination never said that it stored the disk: {self._image} stays",
-                hint="look at the domain there before you remove anything here",
+                f"the destination's word that it stored the disk is lost: {kept} stays",
+                hint="look at the domain there before you remove it",
             )
-        await asyncio.to_thread(self._put_away)
 
-    def _put_away(self) -> None:
+    def _put_away(self, *, delete: bool) -> Path | None:
+        """Rename the image, or delete it; returns what is left of it."""
         image = self._image
         kept = names.kept(image, names.migration_of(self._domain))
         if not image.exists() or kept.exists():
-            return  # an earlier call did it
+            return kept if kept.exists() else None  # an earlier call did it
         seen = look(image, self._options.format)
         if seen.identity != (self._domain.given or {}).get("identity"):
             raise PermanentError(f"{image} is not the image that was mirrored: it stays")
-        if self._options.after is After.KEEP:
-            publish(image, kept)
-        else:
+        if delete:
             remove(image)
+            return None
+        publish(image, kept)
+        return kept
 
     def _refusals(self, image: Image) -> list[Refusal]:
         found = []

@@ -27,12 +27,9 @@ class MirrorTargetJobs:
     def __init__(self, domain: Domain, options: Options) -> None:
         self._domain = domain
         self._options = options
-        self._end = target_of(domain)
         self._image = names.on_host(options.source, domain.host)
-
-    @property
-    def _partial(self) -> Path:
-        return names.partial(self._image, names.migration_of(self._domain))
+        self._partial = names.partial(self._image, names.migration_of(domain))
+        self._end = target_of(domain, self._partial)
 
     async def test(self, _context: JobContext) -> dict[str, Any] | list[Refusal]:
         """Refuse a place that cannot take the disk; changes nothing."""
