@@ -28,7 +28,7 @@ from domwarden.embedded.guest.layout import LEAST_BYTES
 from domwarden.embedded.halves import EmbeddedIncoming, EmbeddedOutgoing
 from domwarden.embedded.hypervisor import Hypervisor
 from domwarden.embedded.memory import PAGE_BYTES
-from domwarden.embedded.schema import SCHEMA
+from domwarden.embedded.schema import HOST_SCHEMA, SCHEMA
 from domwarden.embedded.stream.frames import VERSION
 
 
@@ -40,6 +40,7 @@ class EmbeddedEngine(Engine):
     """
 
     SCHEMA = SCHEMA
+    HOST_SCHEMA = HOST_SCHEMA
     HOOKS = EmbeddedHooks
     DEVICE_HOOK = "attach"
     ACTIONS: ClassVar[frozenset[Action]] = frozenset(Action)

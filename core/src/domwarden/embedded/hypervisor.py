@@ -101,6 +101,11 @@ class Hypervisor:
         finally:
             self._plan(copy.machine)
 
+    @property
+    def count(self) -> int:
+        """How many copies there are, on all hosts."""
+        return len(self._copies)
+
     def domains(self, host: Host) -> Sequence[str]:
         """Return the names of all copies on a host."""
         return [name for host_name, name in self._copies if host_name == host.name]

@@ -35,3 +35,8 @@ SCHEMA: Mapping[Any, Any] = {
     vol.Optional("boot"): BOOT,
     vol.Optional("max_iterations"): vol.All(int, vol.Range(min=1)),
 }
+
+HOST_SCHEMA: Mapping[Any, Any] = {
+    #: How long the hypervisor's process stays without domains.
+    vol.Optional("idle"): duration,
+}
