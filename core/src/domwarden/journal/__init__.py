@@ -1,0 +1,29 @@
+"""The durable records of one host."""
+
+from domwarden.journal.journal import Journal
+from domwarden.journal.records import (
+    DecisionRecord,
+    DomainRecord,
+    Entry,
+    FactRecord,
+    HistoryKind,
+    HistoryRecord,
+    MigrationRecord,
+    SaveRecord,
+    StepRecord,
+    StepState,
+)
+
+__all__ = [
+    "DecisionRecord",
+    "DomainRecord",
+    "Entry",
+    "FactRecord",
+    "HistoryKind",
+    "HistoryRecord",
+    "Journal",
+    "MigrationRecord",
+    "SaveRecord",
+    "StepRecord",
+    "StepState",
+]

@@ -1,0 +1,247 @@
+"""The end that a domain arrives at."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from domwarden.contract import (
+    Address,
+    BrokenError,
+    End,
+    EngineError,
+    Incoming,
+    Movement,
+    OutcomeUnknownError,
+    PermanentError,
+    Refusal,
+    RunState,
+    Step,
+)
+from domwarden.journal import DomainRecord, Entry, HistoryKind, MigrationRecord, SaveRecord
+from domwarden.migration.moments import Observer, What
+from domwarden.migration.side import Side
+from domwarden.migration.site import Site
+from domwarden.plan import Action, Desired, Fact, View
+
+
+class DestinationSide(Side):
+    """The destination's half of one move, or the whole of a restore."""
+
+    end: ClassVar[End] = End.DESTINATION
+
+    def __init__(self, site: Site, record: MigrationRecord, observer: Observer) -> None:
+        super().__init__(site, record, observer)
+        self.incoming: Incoming = self.engine.incoming(record.domain, record.id)
+        #: Whether this end's journal has the move.
+        self.known = False
+
+    async def recall(self) -> None:
+        """Read what the journal knows of this end."""
+        await super().recall()
+        self.known = await self.site.journal.migration(self.record.id) is not None
+
+    # -- forwards
+
+    async def obstacles(self) -> list[Refusal]:
+        """Return what this host itself has against receiving the domain; changes nothing."""
+        record = self.record
+        own = await self.site.journal.domain(record.domain)
+        state = await self.site.state(record.domain, record.definition.engine)
+        found = []
+        if state is not RunState.ABSENT:
+            found.append(
+                Refusal(
+                    code="already-there",
+                    reason=f"{self.site.host.name} has a copy of {record.domain} ({state})",
+                    remedy=f"stop it on {self.site.host.name} first",
+                    host=self.site.host.name,
+                )
+            )
+        if record.movement is Movement.MIGRATE and own is not None and own.epoch >= record.epoch:
+            found.append(
+                Refusal(
+                    code="newer-there",
+                    reason=f"{self.site.host.name} knows a newer copy of {record.domain}"
+                    f" (epoch {own.epoch}, here {record.epoch})",
+                    remedy="find out which copy is the right one, and stop the other",
+                    host=self.site.host.name,
+                )
+            )
+        if await self.site.journal.unfinished(record.domain):
+            found.append(
+                Refusal(
+                    code="unfinished",
+                    reason=f"{self.site.host.name} has an unfinished move of {record.domain}",
+                    remedy=f"run `domwarden recover` on {self.site.host.name}",
+                    host=self.site.host.name,
+                )
+            )
+        return found
+
+    def _willing(self) -> None:
+        if self.facts.keys() & {Fact.GAVE_UP, Fact.RETURNED} or self.record.done:
+            raise PermanentError(
+                f"{self.site.host.name} gave the move {self.record.id} up",
+                hint="start a new one",
+            )
+
+    async def open(self, source: Address | None = None) -> Address:
+        """Open the devices and let a held copy wait for its stream; returns where."""
+        self._willing()
+        if Fact.LISTENING in self.facts:
+            address: Address = self.facts[Fact.LISTENING]
+            return address
+        if Fact.OPENED in self.facts:
+            raise PermanentError(f"{self.site.host.name} was interrupted while opening the move")
+        await self.site.journal.reserve()
+        await self.write(self.record, self.fact(Fact.OPENED), at="opened")
+        self.known = True
+        await self.open_devices()
+        with self.herald.step("listen"):
+            listening = self.incoming.listen(self.definition, self.room, source)
+            address = dict(await self.command("listen", listening))
+        await self.note(Fact.LISTENING, **address)
+        return address
+
+    async def take_step(self, step: Step) -> None:
+        """Take the devices through PREPARE or START."""
+        self._willing()
+        await self.step(step)
+
+    async def sync(self) -> None:
+        """See stream and devices complete, and make that durable: *ready*."""
+        self._willing()
+        if Fact.READY in self.facts:
+            return
+        with self.herald.step("receive"):
+            await self.command("received", self.incoming.received())
+        await self.step(Step.SYNC)
+        await self.note(Fact.READY)
+        self.herald.tell(What.READY, "sync")
+
+    async def grant(self, *entries: Entry) -> float:
+        """Make the release durable here and let the copy run; returns how long ago it ran."""
+        record = self.record
+        if Fact.GRANTED not in self.facts:
+            self._willing()
+            if Fact.READY not in self.facts:
+                raise BrokenError(f"{record.domain} was granted to a copy that was never ready")
+            with self.herald.step("grant"):
+                desired = Desired.RUNNING if record.running else Desired.PAUSED
+                own = DomainRecord(record.domain, self._granted_epoch(), desired, self.definition)
+                # The intent to run is in the same commit: one less while the domain stands still.
+                await self.note(Fact.GRANTED, self.fact(Fact.ACTIVATING), own, *entries)
+            self.herald.tell(What.GRANTED, "grant")
+        return await self.activate()
+
+    def _granted_epoch(self) -> int:
+        return self.record.epoch + 1
+
+    async def activate(self) -> float:
+        """Let the granted copy run, and see it; returns how long ago that was."""
+        if Fact.RAN in self.facts:
+            return 0.0
+        await self.note(Fact.ACTIVATING)
+        with self.herald.step("activate"):
+            try:
+                await self.command("activate", self.incoming.activate(run=self.record.running))
+            except OutcomeUnknownError:
+                raise  # it may run: nothing here may say that it did not
+            except EngineError:
+                await self._note_if_dead()
+                raise
+            seen_at = time.monotonic()
+            self.herald.tell(What.RUNNING, "activate")
+        kind = HistoryKind.ARRIVED
+        if self.record.movement is Movement.RESTORE:
+            kind = HistoryKind.RESTORED
+        await self.note(Fact.RAN, self.site.happened(self.record.domain, kind, self.record.peer))
+        return time.monotonic() - seen_at
+
+    async def _note_if_dead(self) -> None:
+        observation = await self.engine.observe(self.record.domain)
+        if observation.state in {RunState.ABSENT, RunState.ENDED}:
+            await self.note(Fact.NEVER_RAN)
+
+    async def finish(self) -> None:
+        """Tell the devices that the domain runs here."""
+        if Fact.FINISHED not in self.facts:
+            await self.finish_devices(running=self.record.running)
+            await self.note(Fact.FINISHED)
+
+    # -- backwards
+
+    async def give_up(self) -> None:
+        """Make durable that this end takes no further step; only before it was ready."""
+        if self.facts.keys() & {Fact.GRANTED, Fact.RETURNED}:
+            raise BrokenError(f"{self.record.domain} was granted here, it cannot be given up")
+        entries: list[Entry] = [] if self.known else [self.record]
+        await self.note(Fact.GAVE_UP, *entries)
+        self.known = True
+
+    async def discard(self) -> None:
+        """Destroy the copy that never ran, and see it gone."""
+        with self.herald.step("discard"):
+            await self.command("discard", self.incoming.discard())
+        state = await self.site.state(self.record.domain, self.definition.engine)
+        if state is not RunState.ABSENT:
+            raise EngineError(f"the incoming copy on {self.site.host.name} is still {state}")
+
+    async def give_back(self) -> None:
+        """See the copy dead that never ran, and make durable that the source may have it back."""
+        await self.discard()
+        record = self.record
+        epoch = record.epoch + 2
+        entries: list[Entry] = [
+            DomainRecord(record.domain, epoch, Desired.STOPPED, self.definition),
+            self.site.happened(record.domain, HistoryKind.RETURNED, record.peer),
+        ]
+        if record.movement is Movement.RESTORE:
+            # The save is whole again; under the newer epoch it is the domain's last word.
+            entries.append(SaveRecord(record.nonce, record.domain, record.peer, epoch))
+            entries[0] = DomainRecord(record.domain, epoch, Desired.SAVED, self.definition)
+        await self.note(Fact.RETURNED, *entries, epoch=epoch)
+
+    async def close(self) -> None:
+        """Mark this end as done; where the move went back, its devices are closed first."""
+        if self.record.done:
+            return
+        if Fact.OPENED in self.facts and Fact.RAN not in self.facts:
+            await self.close_devices()
+        await self.close_record()
+        await self.site.journal.give_back()
+
+    async def view(self) -> View:
+        """Return what this end knows, observed now."""
+        view = await super().view()
+        if not self.known:
+            # What is here then belongs to somebody else.
+            return dataclasses.replace(view, known=False, state=RunState.ABSENT)
+        return view
+
+    async def perform(self, action: Action, _body: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what the plan says for this end."""
+        if action is Action.GIVE_UP:
+            await self.give_up()
+        elif action is Action.DISCARD:
+            await self.discard()
+        elif action is Action.GRANT:
+            return {"ran_ago_seconds": await self.grant()}
+        elif action is Action.ACTIVATE:
+            return {"ran_ago_seconds": await self.activate()}
+        elif action is Action.RETURN:
+            await self.give_back()
+        elif action is Action.RECOVER_LATE:
+            await self.recover_late()
+        elif action is Action.RECOVER_EARLY:
+            await self.recover_early()
+        elif action is Action.FINISH:
+            await self.finish()
+        elif action is Action.CLOSE:
+            await self.close()
+        else:
+            raise BrokenError(f"no destination can {action}")
+        return {}

@@ -1,0 +1,84 @@
+"""The destination of a move, as the source's process sees it."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any
+
+from domwarden.contract import Refusal, Ticket
+from domwarden.journal import MigrationRecord
+from domwarden.migration.destination import DestinationSide
+from domwarden.migration.link import Link, Message
+from domwarden.plan import Action, View
+
+
+class FarEnd(abc.ABC):
+    """What can be asked of a destination, wherever it is."""
+
+    @abc.abstractmethod
+    async def look(self) -> View:
+        """Return what the destination knows, observed now."""
+
+    @abc.abstractmethod
+    async def perform(self, action: Action) -> Mapping[str, Any]:
+        """Have the destination do what the plan says."""
+
+
+class RemoteEnd(FarEnd):
+    """A destination behind a link."""
+
+    def __init__(self, link: Link, record: MigrationRecord, own_name: str) -> None:
+        self._link = link
+        self._record = record
+        self._own_name = own_name
+
+    async def send(self, step: str, **body: Any) -> Mapping[str, Any]:
+        """Send one message of this move."""
+        return await self._link.send(Message(self._record.id, step, body))
+
+    def _move(self) -> dict[str, Any]:
+        """Describe the move, for a destination that may not know it."""
+        record = self._record
+        return {
+            "domain": record.domain,
+            "movement": record.movement,
+            "source": self._own_name,
+            "epoch": record.epoch,
+            "running": record.running,
+            "definition": record.definition.as_json(),
+        }
+
+    async def look(self) -> View:
+        """Return what the destination knows, observed now."""
+        return View.from_json(await self.send("look", move=self._move()))
+
+    async def perform(self, action: Action) -> Mapping[str, Any]:
+        """Have the destination do what the plan says."""
+        return await self.send(action, move=self._move())
+
+    async def test(
+        self, tickets: Mapping[str, Ticket | None]
+    ) -> tuple[list[Refusal], dict[str, Ticket | None]]:
+        """Ask the destination and its devices whether the move is possible."""
+        answer = await self.send("test", move=self._move(), tickets=tickets)
+        return [Refusal.from_json(r) for r in answer["refusals"]], dict(answer["tickets"])
+
+    async def open(self, tickets: Mapping[str, Ticket | None]) -> Mapping[str, Any]:
+        """Have the destination open its devices and listen."""
+        return await self.send("open", move=self._move(), tickets=tickets)
+
+
+class LocalEnd(FarEnd):
+    """A destination in this process, for restores and for a destination whose source is silent."""
+
+    def __init__(self, side: DestinationSide) -> None:
+        self._side = side
+
+    async def look(self) -> View:
+        """Return what the destination knows, observed now."""
+        return await self._side.view()
+
+    async def perform(self, action: Action) -> Mapping[str, Any]:
+        """Have the destination do what the plan says."""
+        return await self._side.perform(action, {})

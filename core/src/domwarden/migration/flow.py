@@ -1,0 +1,118 @@
+"""A migration that meets no trouble, in its fixed order."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+from domwarden.contract import (
+    Refusal,
+    RefusedError,
+    Step,
+    Ticket,
+    TimerClock,
+)
+from domwarden.migration.far import RemoteEnd
+from domwarden.migration.source import SourceSide, merge, refused
+from domwarden.plan import predicted_blackout_seconds, watchdog_too_short
+
+FirstT = TypeVar("FirstT")
+SecondT = TypeVar("SecondT")
+
+
+@dataclasses.dataclass(frozen=True)
+class Preflight:
+    """What both ends said at TEST."""
+
+    refusals: tuple[Refusal, ...]
+    predicted_blackout_seconds: float
+
+
+async def preflight(source: SourceSide, far: RemoteEnd | None) -> Preflight:
+    """Ask both ends everything that could be against the move; changes nothing."""
+    refusals = await source.test()
+    refusals += await source.blockers(clearable=True)
+    if far is not None:
+        theirs, tickets = await far.test(source.given)
+        refusals += theirs
+        merge(source.tickets, tickets)
+    announced = [t for t in (*source.given.values(), *source.tickets.values()) if t is not None]
+    blackout = predicted_blackout_seconds(source.definition, announced)
+    too_short = await watchdog_refusal(source, blackout)
+    if too_short is not None:
+        refusals.append(dataclasses.replace(too_short, host=source.site.host.name))
+    return Preflight(tuple(refused(refusals)), blackout)
+
+
+async def watchdog_refusal(source: SourceSide, blackout_seconds: float) -> Refusal | None:
+    """Judge the stand-still against the watchdog of a domain that runs."""
+    if source.definition.watchdog is None or not source.record.running:
+        return None
+    clock = getattr(source.room.devices["watchdog"], "CLOCK", TimerClock.UNKNOWN)
+    reading = await source.engine.read_watchdog(source.record.domain)
+    return watchdog_too_short(source.definition, clock, reading, blackout_seconds)
+
+
+async def forward(source: SourceSide, far: RemoteEnd) -> tuple[float | None, float | None]:
+    """Take the domain past the commit point, until it runs at its destination.
+
+    Returns the blackout as measured here, and the engine's own measured downtime. Raises whatever
+    failed; the caller then settles.
+    """
+    await source.begin()
+    answer = await far.open(_tickets(source))
+    address = answer["address"]
+    merge(source.tickets, answer["tickets"])
+    await _far_step(source, far, "prepare")
+    await source.step(Step.PREPARE)
+    left = await source.blockers(clearable=False)
+    if left:
+        raise RefusedError(left)
+    await source.precopy(address)
+    await source.suspend()
+    _, started = await both(
+        source.step(Step.START),
+        far.send("start", tickets=_tickets(source)),
+        f"{source.record.domain}/start",
+    )
+    merge(source.tickets, started["tickets"])
+    await source.step(Step.SYNC)
+    downtime = await source.complete()
+    # The destination's tickets come back too late for any step of the source.
+    await far.send("sync", tickets=_tickets(source))
+    await source.release()
+    granted = await far.send("grant")
+    return source.seen_running(float(granted["ran_ago_seconds"])), downtime
+
+
+async def afterwards(source: SourceSide, far: RemoteEnd) -> None:
+    """Clean up at both ends once the domain was seen running at its destination."""
+    await far.send("finish", tickets=_tickets(source))
+    await source.finish()
+    await source.stop()
+    await source.close()
+    await far.send("close")
+
+
+async def _far_step(source: SourceSide, far: RemoteEnd, step: str) -> None:
+    answer = await far.send(step, tickets=_tickets(source))
+    merge(source.tickets, answer["tickets"])
+
+
+def _tickets(source: SourceSide) -> Mapping[str, Ticket | None]:
+    return dict(source.given)
+
+
+async def both(
+    first: Coroutine[Any, Any, FirstT], second: Coroutine[Any, Any, SecondT], name: str
+) -> tuple[FirstT, SecondT]:
+    """Run two halves of a step at once; the first failure cancels the other and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            one = group.create_task(first, name=f"{name}/source")
+            two = group.create_task(second, name=f"{name}/destination")
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return one.result(), two.result()

@@ -1,0 +1,200 @@
+"""One host's part in moves: the site, its answers to peers, and the ways to them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from domwarden.contract import (
+    BrokenError,
+    ConflictError,
+    DomwardenError,
+    End,
+    Movement,
+    PermanentError,
+)
+from domwarden.journal import MigrationRecord
+from domwarden.migration.destination import DestinationSide
+from domwarden.migration.far import FarEnd, LocalEnd, RemoteEnd
+from domwarden.migration.link import Link, LocalLink, Message
+from domwarden.migration.lock import DomainLock
+from domwarden.migration.moments import Moment, Observer, What, ignore
+from domwarden.migration.outcome import Outcome, Settled
+from domwarden.migration.receiver import Receiver
+from domwarden.migration.savefile import SaveEnd
+from domwarden.migration.settling import Settling
+from domwarden.migration.site import Ports, Site
+from domwarden.migration.source import SourceSide
+
+if TYPE_CHECKING:
+    from domwarden.config import HostFile
+
+#: Wraps each link as it is made; tests lose and repeat messages here.
+WrapLink = Callable[[str, Link], Link]
+
+
+def _as_it_is(_peer: str, link: Link) -> Link:
+    return link
+
+
+class Hub:
+    """One host in this process; an async context manager. Peers are opened when first needed."""
+
+    def __init__(
+        self,
+        host_file: HostFile,
+        ports: Ports,
+        *,
+        observer: Observer = ignore,
+        wrap_link: WrapLink = _as_it_is,
+    ) -> None:
+        self.ports = ports
+        self.site = Site(host_file, ports)
+        self.name = host_file.host.name
+        self.observer = observer
+        self._wrap_link = wrap_link
+        # Not self.observer itself: a verb may set its own for as long as it runs.
+        self.receiver = Receiver(self.site, self.observe, self.settle_as_source)
+        self._peers: dict[str, Hub] = {}
+
+    async def __aenter__(self) -> Hub:
+        await self.site.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.receiver.close()
+        for peer in self._peers.values():
+            await peer.__aexit__(*exc)
+        self._peers.clear()
+        await self.site.__aexit__(*exc)
+
+    def observe(self, moment: Moment) -> None:
+        """Hand a moment on to who listens now."""
+        self.observer(moment)
+
+    async def link(self, peer: str) -> Link:
+        """Return the way to a peer; raises PermanentError for one that the host file lacks."""
+        if peer not in self.site.peers:
+            known = ", ".join(sorted(self.site.peers)) or "none"
+            raise PermanentError(f"{peer} is no peer of {self.name}", hint=f"its peers: {known}")
+        if peer not in self._peers:
+            host_file = self.ports.host_file(self.site.peers[peer])
+            if host_file.host.name != peer:
+                raise PermanentError(
+                    f"the host file {self.site.peers[peer]} of peer {peer} is"
+                    f" {host_file.host.name}'s"
+                )
+            hub = Hub(host_file, self.ports, observer=self.observe, wrap_link=self._wrap_link)
+            self._peers[peer] = await hub.__aenter__()
+        return self._wrap_link(peer, LocalLink(self._peers[peer].receiver.answer))
+
+    def forget(self, migration: str) -> None:
+        """Let the peers' ends of a move go, whose unfinished rest is in their journals."""
+        for peer in self._peers.values():
+            peer.receiver.forget(migration)
+
+    def lock(self, domain: str) -> DomainLock:
+        """Return the right to act on a domain here; take it by ``with``."""
+        return DomainLock(self.site.host.state_directory, domain)
+
+    def new_id(self) -> str:
+        """Make the name of a new move; short, because it stands in file names."""
+        return uuid.uuid4().hex[:12]
+
+    # -- what an earlier run left
+
+    async def settle(self, domain: str | None = None) -> list[Settled]:
+        """Settle the unfinished moves of one domain, or of all.
+
+        A domain that another process acts on is left to it: its outcome is ``waiting``.
+        """
+        settled = []
+        for record in await self.site.journal.unfinished(domain):
+            try:
+                settled.append(await self._settle_record(record))
+            except ConflictError as error:
+                settled.append(Settled(record.id, record.domain, Outcome.WAITING, str(error)))
+            except BrokenError as error:
+                settled.append(Settled(record.id, record.domain, Outcome.BROKEN, str(error)))
+        return settled
+
+    async def _settle_record(self, record: MigrationRecord) -> Settled:
+        if record.role is End.SOURCE:
+            with self.lock(record.domain):
+                return await self._settle_source(record)
+        if record.movement is Movement.MIGRATE:
+            # Not under this host's lock: the source will act at this end too.
+            settled = await self._ask_source(record)
+            if settled is not None:
+                return settled
+        with self.lock(record.domain):
+            return await self.settle_destination(record)
+
+    async def settle_as_source(self, migration: str) -> Settled:
+        """Settle a move of which this host is the source, because its destination asks."""
+        record = await self.site.journal.migration(migration)
+        if record is None or record.role is not End.SOURCE:
+            raise BrokenError(
+                f"{self.name} does not know the move {migration}, whose source it was",
+                hint="its journal was lost: find out which copy is the right one",
+            )
+        with self.lock(record.domain):
+            return await self._settle_source(record)
+
+    async def _settle_source(self, record: MigrationRecord) -> Settled:
+        source = SourceSide(self.site, record, self.observe)
+        await source.recall()
+        return await self.run_settling(source, await self._far(record))
+
+    async def _far(self, record: MigrationRecord) -> FarEnd | None:
+        if record.movement is Movement.SAVE:
+            return SaveEnd(self.site, record)
+        try:
+            return RemoteEnd(await self.link(record.peer), record, self.name)
+        except DomwardenError:  # a peer whose host file is gone does not answer
+            return None
+
+    async def _ask_source(self, record: MigrationRecord) -> Settled | None:
+        """Have the source settle the move; None when it does not answer."""
+        try:
+            link = await self.link(record.peer)
+            answer = await link.send(Message(record.id, "settle"))
+        except (BrokenError, ConflictError):
+            raise
+        except (DomwardenError, OSError):
+            return None
+        finally:
+            self.forget(record.id)
+        return Settled.from_json(answer)
+
+    async def settle_destination(self, record: MigrationRecord) -> Settled:
+        """Settle a restore, or what a destination may decide while its source is silent."""
+        side = DestinationSide(self.site, record, self.observe)
+        await side.recall()
+        settling = Settling(record, None, LocalEnd(side), self.ports.sleep)
+        settled = await settling.run()
+        self._tell(settled)
+        return settled
+
+    async def run_settling(self, source: SourceSide, far: FarEnd | None) -> Settled:
+        """Bring a move of this source to an end as far as it goes now."""
+        try:
+            settled = await Settling(source.record, source, far, self.ports.sleep).run()
+        finally:
+            self.forget(source.record.id)
+        self._tell(settled)
+        return settled
+
+    def _tell(self, settled: Settled) -> None:
+        self.observe(
+            Moment(
+                self.ports.clock(),
+                What.SETTLED,
+                settled.domain,
+                settled.migration,
+                self.name,
+                detail=settled.detail,
+                data=settled.as_json(),
+            )
+        )

@@ -1,0 +1,170 @@
+"""Answers the messages of peers on one host."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from domwarden.contract import (
+    Definition,
+    End,
+    Movement,
+    PermanentError,
+    Refusal,
+    Step,
+    Ticket,
+)
+from domwarden.journal import MigrationRecord
+from domwarden.migration.destination import DestinationSide
+from domwarden.migration.link import Message
+from domwarden.migration.lock import DomainLock
+from domwarden.migration.moments import Observer
+from domwarden.migration.outcome import Settled
+from domwarden.migration.site import Site
+from domwarden.migration.source import merge
+from domwarden.plan import Action
+
+Answer = dict[str, Any]
+Settle = Callable[[str], Awaitable[Settled]]
+
+
+@dataclasses.dataclass
+class _Guest:
+    """A move that this host takes part in right now, and the right to act on its domain."""
+
+    side: DestinationSide
+    lock: DomainLock
+    #: Messages of one move are handled one at a time, so that a repeated one finds the first done.
+    turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+
+
+class Receiver:
+    """The receiving end of a link; holds no state that the journal does not hold too.
+
+    ``settle`` is called with a migration's id by a destination that wants its source to settle it.
+    """
+
+    def __init__(self, site: Site, observer: Observer, settle: Settle) -> None:
+        self._site = site
+        self._observer = observer
+        self._settle = settle
+        self._guests: dict[str, _Guest] = {}
+
+    async def answer(self, message: Message) -> Mapping[str, Any]:
+        """Carry one message out; repeating one does no harm."""
+        self._site.ports.at(f"link {message.step} before")
+        answer = await self._answer(message)
+        self._site.ports.at(f"link {message.step} after")
+        return answer
+
+    async def _answer(self, message: Message) -> Mapping[str, Any]:
+        body = message.body
+        if message.step == "epoch":
+            known = await self._site.epoch_answer(body["domain"], body["engine"])
+            return dataclasses.asdict(known)
+        if message.step == "test":
+            return await self._test(message)
+        if message.step == "settle":
+            return (await self._settle(message.migration)).as_json()
+        guest = await self._guest(message)
+        async with guest.turn:
+            try:
+                return await self._handle(guest.side, message)
+            finally:
+                if guest.side.record.done:
+                    self.forget(message.migration)
+
+    async def _handle(self, side: DestinationSide, message: Message) -> Answer:
+        merge(side.tickets, message.body.get("tickets", {}))
+        if message.step == "look":
+            return (await side.view()).as_json()
+        handler = _FORWARD.get(message.step)
+        if handler is not None:
+            return await handler(side)
+        return await side.perform(Action(message.step), message.body)
+
+    async def _test(self, message: Message) -> Answer:
+        """Ask this host and its devices about a move; keeps and changes nothing."""
+        side = DestinationSide(self._site, _record(message), self._observer)
+        merge(side.tickets, message.body["tickets"])
+        refusals: list[Refusal] = await side.obstacles()
+        refusals += await side.test()
+        return {"refusals": [r.as_json() for r in refusals], "tickets": side.given}
+
+    async def _guest(self, message: Message) -> _Guest:
+        guest = self._guests.get(message.migration)
+        if guest is not None:
+            return guest
+        record = await self._site.journal.migration(message.migration)
+        if record is None:
+            record = _record(message)
+        elif record.role is not End.DESTINATION:
+            raise PermanentError(f"{self._site.host.name} is the source of {message.migration}")
+        lock = DomainLock(self._site.host.state_directory, record.domain)
+        if not record.done:
+            lock.acquire()
+        side = DestinationSide(self._site, record, self._observer)
+        await side.recall()
+        return self._guests.setdefault(message.migration, _Guest(side, lock))
+
+    def forget(self, migration: str) -> None:
+        """Let go of one move; what is unfinished is found again in the journal."""
+        guest = self._guests.pop(migration, None)
+        if guest is not None:
+            guest.lock.release()
+
+    def close(self) -> None:
+        """Let go of every move."""
+        for migration in list(self._guests):
+            self.forget(migration)
+
+
+def _record(message: Message) -> MigrationRecord:
+    """Make this end's record of a move from a message that describes it."""
+    move = message.body.get("move")
+    if move is None:
+        raise PermanentError(f"the move {message.migration} is not known here")
+    return MigrationRecord(
+        id=message.migration,
+        domain=move["domain"],
+        role=End.DESTINATION,
+        movement=Movement(move["movement"]),
+        peer=move["source"],
+        epoch=int(move["epoch"]),
+        running=bool(move["running"]),
+        definition=Definition.from_json(move["definition"]),
+    )
+
+
+async def _open(side: DestinationSide) -> Answer:
+    address = await side.open()
+    return {"address": dict(address), "tickets": _tickets(side)}
+
+
+async def _prepare(side: DestinationSide) -> Answer:
+    await side.take_step(Step.PREPARE)
+    return {"tickets": _tickets(side)}
+
+
+async def _start(side: DestinationSide) -> Answer:
+    await side.take_step(Step.START)
+    return {"tickets": _tickets(side)}
+
+
+async def _sync(side: DestinationSide) -> Answer:
+    await side.sync()
+    return {"tickets": _tickets(side)}
+
+
+def _tickets(side: DestinationSide) -> dict[str, Ticket | None]:
+    return dict(side.given)
+
+
+_FORWARD: Mapping[str, Callable[[DestinationSide], Awaitable[Answer]]] = {
+    "open": _open,
+    "prepare": _prepare,
+    "start": _start,
+    "sync": _sync,
+}

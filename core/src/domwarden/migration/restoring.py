@@ -1,0 +1,121 @@
+"""The verb that takes a domain back from a file."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from domwarden.contract import (
+    DomwardenError,
+    End,
+    Movement,
+    Refusal,
+    RefusedError,
+    Step,
+)
+from domwarden.journal import MigrationRecord, SaveRecord
+from domwarden.migration.destination import DestinationSide
+from domwarden.migration.hub import Hub
+from domwarden.migration.link import Message
+from domwarden.migration.moving import FAILURES, raise_failure
+from domwarden.migration.outcome import Outcome, Restored
+from domwarden.migration.savefile import Manifest, read_manifest
+from domwarden.migration.source import merge, refused
+from domwarden.plan import EpochAnswer, claim
+
+
+async def ask_epochs(hub: Hub, name: str, engine: str) -> dict[str, EpochAnswer | None]:
+    """Ask every peer of the host file what it knows of a domain; None is silence."""
+
+    async def ask(peer: str) -> EpochAnswer | None:
+        try:
+            link = await hub.link(peer)
+            answer = await link.send(Message("", "epoch", {"domain": name, "engine": engine}))
+            return EpochAnswer(int(answer["epoch"]), copy=bool(answer["copy"]))
+        except (DomwardenError, OSError):
+            return None
+
+    return {peer: await ask(peer) for peer in hub.site.peers}
+
+
+async def restore(hub: Hub, path: Path, *, fenced: Collection[str] = ()) -> Restored:
+    """Take the domain of a save back; the caller holds its lock and settled what was unfinished.
+
+    Raises RefusedError (``stale-save`` when the domain has run since), MoveFailedError after the
+    restore was given up, with the save as it was.
+    """
+    begun = time.monotonic()
+    path = await asyncio.to_thread(path.absolute)
+    manifest = await asyncio.to_thread(read_manifest, path)
+    record, refusals = await _record(hub, path, manifest, fenced)
+    side = DestinationSide(hub.site, record, hub.observe)
+    merge(side.tickets, manifest.tickets)
+    refusals += await side.obstacles()
+    refusals += await side.test()
+    if refusals:
+        raise RefusedError(refused(refusals))
+    try:
+        await side.open({"file": str(path / "stream")})
+        await side.take_step(Step.PREPARE)
+        await side.take_step(Step.START)
+        await side.sync()
+        consumed = SaveRecord(
+            manifest.nonce, record.domain, str(path), manifest.epoch, consumed=True
+        )
+        await side.grant(consumed)
+        await side.finish()
+        await side.close()
+    except FAILURES as failure:
+        settled = await hub.settle_destination(side.record)
+        if settled.outcome is not Outcome.RESTORED:
+            raise_failure(failure, settled)
+        await side.alarm(f"the restore went on after: {failure}")
+    return Restored(
+        domain=record.domain,
+        path=path,
+        migration=record.id,
+        running=record.running,
+        total_seconds=time.monotonic() - begun,
+        alarms=tuple(side.alarms),
+    )
+
+
+async def _record(
+    hub: Hub, path: Path, manifest: Manifest, fenced: Collection[str]
+) -> tuple[MigrationRecord, list[Refusal]]:
+    name = manifest.definition.name
+    own = await hub.site.journal.domain(name)
+    answers = await ask_epochs(hub, name, manifest.definition.engine)
+    save = await hub.site.journal.saved(manifest.nonce)
+    # A restore that was given back raised the epoch under which the save is the last word.
+    saved_epoch = max(manifest.epoch, save.epoch if save is not None else 0)
+    epoch, refusals = claim(own.epoch if own else 0, answers, fenced=fenced, saved=saved_epoch)
+    found = list(refusals)
+    if save is not None and save.consumed:
+        found.append(_stale(f"{path} was restored before"))
+    elif own is not None and own.epoch > saved_epoch:
+        found.append(_stale(f"{name} has run on {hub.name} since it was saved"))
+    record = MigrationRecord(
+        id=hub.new_id(),
+        domain=name,
+        role=End.DESTINATION,
+        movement=Movement.RESTORE,
+        peer=str(path),
+        epoch=max(epoch, saved_epoch + 1) - 1,
+        running=manifest.running,
+        definition=manifest.definition,
+        nonce=manifest.nonce,
+    )
+    here = hub.name
+    return record, [dataclasses.replace(refusal, host=refusal.host or here) for refusal in found]
+
+
+def _stale(reason: str) -> Refusal:
+    return Refusal(
+        code="stale-save",
+        reason=reason,
+        remedy="its disks have gone on; restore the newest save, or start the domain",
+    )

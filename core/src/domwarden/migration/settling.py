@@ -1,0 +1,143 @@
+"""Brings an interrupted move to an end by asking the plan again and again."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from domwarden.contract import BrokenError, End, Movement, RunState
+from domwarden.journal import MigrationRecord
+from domwarden.migration.far import FarEnd
+from domwarden.migration.outcome import Outcome, Settled
+from domwarden.migration.source import SourceSide
+from domwarden.plan import Action, Decision, Fact, Next, View, settle
+
+#: How often one action, or one look at the destination, is tried before going on without it.
+TRIES = 3
+#: More actions than any move has.
+MOST_ACTIONS = 200
+
+
+class _Enough(Exception):
+    """The same thing failed too often."""
+
+    def __init__(self, end: End, error: Exception) -> None:
+        super().__init__(str(error))
+        self.end = end
+        self.error = error
+
+
+@dataclasses.dataclass
+class Settling:
+    """One attempt to settle one move; ``far`` None means that the destination cannot be asked.
+
+    ``blackout_seconds`` is how long the domain stood still, if this process suspended it.
+    """
+
+    record: MigrationRecord
+    source: SourceSide | None
+    far: FarEnd | None
+    sleep: Callable[[float], Awaitable[None]]
+    blackout_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        self._failures: collections.Counter[tuple[End, str]] = collections.Counter()
+        self._last_error: Exception | None = None
+
+    async def run(self) -> Settled:
+        """Do what the plan says until nothing is left, or nobody here can do more."""
+        for _ in range(MOST_ACTIONS):
+            try:
+                source = await self.source.view() if self.source is not None else None
+                destination = await self._look()
+            except BrokenError as error:
+                return self._settled(Outcome.BROKEN, str(error))
+            next_ = settle(source, destination, source_is_file=self._from_file)
+            if next_.action is Action.DONE:
+                return self._done(source, destination)
+            if next_.action is Action.BROKEN:
+                return self._settled(Outcome.BROKEN, next_.why)
+            if next_.action is Action.WAIT:
+                why = f"{next_.why} ({self._last_error})" if self._last_error else next_.why
+                return self._settled(_waiting(source, destination), why)
+            try:
+                await self._perform(next_)
+            except BrokenError as error:
+                return self._settled(Outcome.BROKEN, str(error))
+            except _Enough as enough:
+                if enough.end is End.SOURCE or self.source is None:
+                    return self._settled(Outcome.WAITING, str(enough.error))
+                self.far = None  # it does not answer: the plan knows what may be done without it
+        raise BrokenError(f"the move {self.record.id} does not settle")
+
+    @property
+    def _from_file(self) -> bool:
+        return self.record.movement is Movement.RESTORE
+
+    async def _look(self) -> View | None:
+        while self.far is not None:
+            try:
+                return await self.far.look()
+            except BrokenError:
+                raise
+            except Exception as error:  # noqa: BLE001 - as below
+                try:
+                    await self._failed(End.DESTINATION, "look", error)
+                except _Enough:
+                    self.far = None
+        return None
+
+    async def _failed(self, end: End, what: str, error: Exception) -> None:
+        self._last_error = error
+        self._failures[end, what] += 1
+        if self._failures[end, what] >= TRIES:
+            raise _Enough(end, error) from error
+        await self.sleep(0.2 * 4 ** self._failures[end, what])
+
+    async def _perform(self, next_: Next) -> None:
+        try:
+            if next_.end is End.DESTINATION:
+                assert self.far is not None
+                self._note_answer(await self.far.perform(next_.action))
+            else:
+                assert self.source is not None
+                body: Mapping[str, Any] = {"epoch": self.record.epoch + 2}
+                await self.source.perform(next_.action, body)
+        except BrokenError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in an engine must not end a recovery
+            await self._failed(next_.end, next_.action, error)
+
+    def _note_answer(self, answer: Mapping[str, Any]) -> None:
+        if "ran_ago_seconds" in answer and self.source is not None:
+            seconds = self.source.seen_running(float(answer["ran_ago_seconds"]))
+            self.blackout_seconds = seconds if seconds is not None else self.blackout_seconds
+
+    def _done(self, source: View | None, destination: View | None) -> Settled:
+        movement = self.record.movement
+        if source is None:
+            ran = destination is not None and destination.has(Fact.RAN)
+            arrived = Outcome.RESTORED if movement is Movement.RESTORE else Outcome.ARRIVED
+            return self._settled(arrived if ran else Outcome.GIVEN_UP)
+        if source.decision is Decision.RELEASED and not source.has(Fact.RETURNED):
+            saved = movement is Movement.SAVE
+            return self._settled(Outcome.SAVED if saved else Outcome.ARRIVED)
+        return self._settled(_back(source))
+
+    def _settled(self, outcome: Outcome, detail: str = "") -> Settled:
+        alarms = tuple(self.source.alarms) if self.source is not None else ()
+        return Settled(self.record.id, self.record.domain, outcome, detail, alarms)
+
+
+def _back(source: View) -> Outcome:
+    gone = {RunState.ABSENT, RunState.ENDED}
+    return Outcome.ENDED if source.state in gone else Outcome.RESUMED
+
+
+def _waiting(source: View | None, destination: View | None) -> Outcome:
+    """An aborted move whose source is back waits only for its destination to hear of it."""
+    if source is not None and destination is None and source.has(Fact.RESUMED):
+        return _back(source)
+    return Outcome.WAITING

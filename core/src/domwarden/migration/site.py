@@ -1,0 +1,114 @@
+"""One host as this process sees it: its journal, its engines, the devices of its domains."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from domwarden.contract import (
+    Definition,
+    DomwardenError,
+    Engine,
+    Host,
+    PermanentError,
+    RunState,
+)
+from domwarden.journal import HistoryKind, HistoryRecord, Journal
+from domwarden.migration.crash import CrashPoint, from_environment
+from domwarden.plan import EpochAnswer
+
+if TYPE_CHECKING:
+    from domwarden.config import HostFile
+    from domwarden.plugins import DomainRoom
+
+
+def _installed_engine(name: str, host: Host) -> Engine:
+    from domwarden.plugins import Kind, load  # here: stevedore costs start-up time
+
+    engine: Engine = load(Kind.ENGINE, name).cls(host)
+    return engine
+
+
+def _installed_room(definition: Definition, host: Host, engine: Engine) -> DomainRoom:
+    from domwarden.plugins import open_room  # as above
+
+    return open_room(definition, host, engine)
+
+
+def _read_host_file(path: Path) -> HostFile:
+    from domwarden.config import load_host  # as above: voluptuous
+
+    return load_host(path)
+
+
+def _open_journal(directory: Path) -> Journal:
+    return Journal(directory)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ports:
+    """Where a site gets what it needs: the installed plugins, the clock, the crash points."""
+
+    engine: Callable[[str, Host], Engine] = _installed_engine
+    room: Callable[[Definition, Host, Engine], DomainRoom] = _installed_room
+    host_file: Callable[[Path], HostFile] = _read_host_file
+    journal: Callable[[Path], Journal] = _open_journal
+    at: CrashPoint = dataclasses.field(default_factory=from_environment)
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class Site:
+    """One host: an async context manager over its journal and engines."""
+
+    def __init__(self, host_file: HostFile, ports: Ports) -> None:
+        self.host: Host = host_file.host
+        self.peers: Mapping[str, Path] = {n: p.config for n, p in host_file.peers.items()}
+        self.ports = ports
+        self.journal = ports.journal(self.host.state_directory)
+        self._engines: dict[str, Engine] = {}
+
+    async def __aenter__(self) -> Site:
+        await self.journal.__aenter__()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        for engine in self._engines.values():
+            with contextlib.suppress(DomwardenError):  # its connection is gone anyway
+                await engine.aclose()
+        self._engines.clear()
+        await self.journal.aclose()
+
+    def engine(self, name: str) -> Engine:
+        """Return this host's engine of that name; raises DriverError."""
+        if name not in self._engines:
+            self._engines[name] = self.ports.engine(name, self.host)
+        return self._engines[name]
+
+    def room(self, definition: Definition) -> DomainRoom:
+        """Return the devices of a domain; raises DriverError."""
+        return self.ports.room(definition, self.host, self.engine(definition.engine))
+
+    async def state(self, name: str, engine: str) -> RunState:
+        """Look at one domain of this host."""
+        return (await self.engine(engine).observe(name)).state
+
+    async def epoch_answer(self, name: str, engine: str) -> EpochAnswer:
+        """Say what this host knows of a domain; raises when it cannot tell, which is no answer."""
+        record = await self.journal.domain(name)
+        if record is not None and record.definition is not None:
+            engine = record.definition.engine
+        state = await self.state(name, engine)
+        if state is RunState.UNKNOWN:
+            raise PermanentError(f"{self.host.name} cannot see whether {name} runs there")
+        epoch = record.epoch if record is not None else 0
+        return EpochAnswer(epoch, copy=state not in {RunState.ABSENT, RunState.ENDED})
+
+    def happened(self, domain: str, kind: HistoryKind, detail: str = "") -> HistoryRecord:
+        """Make a record of something that happens to a domain now."""
+        return HistoryRecord(domain, kind, self.ports.clock(), detail)

@@ -1,0 +1,213 @@
+"""The end that a domain leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from domwarden.contract import (
+    Address,
+    BrokenError,
+    End,
+    Movement,
+    Outgoing,
+    PermanentError,
+    Refusal,
+    Ticket,
+)
+from domwarden.journal import (
+    DomainRecord,
+    Entry,
+    HistoryKind,
+    MigrationRecord,
+    SaveRecord,
+)
+from domwarden.migration.moments import Observer, What
+from domwarden.migration.side import Side
+from domwarden.migration.site import Site
+from domwarden.plan import Action, Decision, Desired, Fact, View
+
+
+class SourceSide(Side):
+    """The source's half of one move."""
+
+    end: ClassVar[End] = End.SOURCE
+
+    def __init__(self, site: Site, record: MigrationRecord, observer: Observer) -> None:
+        super().__init__(site, record, observer)
+        self.outgoing: Outgoing = self.engine.outgoing(record.definition, record.id)
+        self.decision = Decision.UNDECIDED
+        self.suspended_at: float | None = None
+
+    async def recall(self) -> None:
+        """Read what the journal knows of this end."""
+        await super().recall()
+        self.decision = await self.site.journal.decision(self.record.id)
+
+    # -- forwards
+
+    async def blockers(self, *, clearable: bool) -> list[Refusal]:
+        """Return what the engine says against the move, without what a device will clear."""
+        found = []
+        for blocker in await self.command("blockers", self.outgoing.blockers()):
+            answers = self.room.clears(self.domain(running=self.record.running), blocker)
+            if clearable and any(answer is True for answer in answers.values()):
+                continue
+            found.append(dataclasses.replace(blocker, host=blocker.host or self.site.host.name))
+        return found
+
+    async def begin(self) -> None:
+        """Write down that the move begins, and keep space back for its end."""
+        await self.site.journal.reserve()
+        await self.write(self.record, at="begin")
+
+    async def precopy(self, address: Address) -> None:
+        """Copy the running domain."""
+        with self.herald.step("precopy"):
+            copying = self.outgoing.precopy(address, self.herald.progress("precopy"))
+            await self.command("precopy", copying)
+
+    async def suspend(self) -> None:
+        """Suspend the domain: the blackout begins."""
+        with self.herald.step("suspend"):
+            await self.command("suspend", self.outgoing.suspend())
+            self.suspended_at = time.monotonic()
+            self.herald.tell(What.SUSPENDED, "suspend")
+
+    async def complete(self) -> float | None:
+        """Send the rest; this copy cannot resume by itself any more."""
+        with self.herald.step("complete"):
+            rest = self.outgoing.complete(self.herald.progress("complete"))
+            return await self.command("complete", rest)
+
+    # -- the commit point
+
+    async def release(self) -> None:
+        """Commit that the domain is given up; raises BrokenError or PermanentError if it is not."""
+        with self.herald.step("release"):
+            await self._decide(Decision.RELEASED, *self._released_entries())
+            if self.decision is not Decision.RELEASED:
+                raise PermanentError(f"the move of {self.record.domain} was aborted before")
+            self.herald.tell(What.RELEASED, "release")
+
+    def _released_entries(self) -> list[Entry]:
+        record = self.record
+        if record.movement is not Movement.SAVE:
+            return []
+        # What counts as the domain's owner and where its save lies become durable in one commit.
+        gone = DomainRecord(record.domain, record.epoch, Desired.SAVED, record.definition)
+        save = SaveRecord(record.nonce, record.domain, record.peer, record.epoch)
+        return [gone, save, self.site.happened(record.domain, HistoryKind.SAVED, record.peer)]
+
+    async def commit_abort(self) -> None:
+        """Commit that the move is off; nothing can release the domain afterwards."""
+        self.herald.tell(What.ABORTING)
+        await self._decide(Decision.ABORTED)
+
+    async def _decide(self, wanted: Decision, *entries: Entry) -> None:
+        batch = [*self._pending, *entries]
+        self._pending.clear()
+        self.site.ports.at(f"{self.end} journal {wanted} before")
+        self.decision = await self.site.journal.decide(self.record.id, wanted, *batch)
+        self.site.ports.at(f"{self.end} journal {wanted} after")
+
+    # -- backwards
+
+    async def resume(self) -> None:
+        """See the source's copy back as it was, if it still lives."""
+        running = self.record.running
+        with self.herald.step("resume"):
+            await self.command("abort", self.outgoing.abort(resume=running))
+            self._tell_blackout(What.RESUMED, 0.0)
+        await self.note(Fact.RESUMED)
+
+    async def take_back(self, epoch: int) -> None:
+        """Own the domain again, which the destination gave back under a newer epoch."""
+        record = self.record
+        desired = Desired.RUNNING if record.running else Desired.PAUSED
+        back = DomainRecord(record.domain, epoch, desired, record.definition)
+        happened = self.site.happened(record.domain, HistoryKind.RETURNED, record.peer)
+        await self.note(Fact.RETURNED, back, happened)
+
+    # -- after the release
+
+    def seen_running(self, ago_seconds: float) -> float | None:
+        """Tell how long the domain stood still; None where this process did not suspend it."""
+        return self._tell_blackout(What.UNKNOWN, ago_seconds)
+
+    def _tell_blackout(self, what: What, ago_seconds: float) -> float | None:
+        if what is not What.UNKNOWN:
+            self.herald.tell(what)
+        if self.suspended_at is None:
+            return None
+        seconds = time.monotonic() - self.suspended_at - ago_seconds
+        self.suspended_at = None
+        self.herald.tell(What.BLACKOUT, seconds=seconds)
+        return seconds
+
+    async def finish(self) -> None:
+        """Tell the devices that the domain is at its destination."""
+        if Fact.FINISHED not in self.facts:
+            await self.finish_devices(running=False)
+            await self.note(Fact.FINISHED)
+
+    async def stop(self) -> None:
+        """Destroy the released copy, then close its devices."""
+        with self.herald.step("stop"):
+            await self.command("stop", self.engine.stop(self.record.domain))
+        await self.close_devices()
+        record = self.record
+        entries: list[Entry] = []
+        if record.movement is Movement.MIGRATE:
+            entries = [
+                DomainRecord(
+                    record.domain, record.epoch, Desired.MOVED, record.definition, record.peer
+                ),
+                self.site.happened(record.domain, HistoryKind.DEPARTED, record.peer),
+            ]
+        await self.note(Fact.STOPPED, *entries)
+
+    async def close(self) -> None:
+        """Mark this end as done."""
+        if not self.record.done:
+            await self.close_record()
+            await self.site.journal.give_back()
+
+    async def view(self) -> View:
+        """Return what this end knows, observed now."""
+        return dataclasses.replace(await super().view(), decision=self.decision)
+
+    async def perform(self, action: Action, body: Mapping[str, object]) -> None:
+        """Do what the plan says for this end."""
+        if action is Action.ABORT:
+            await self.commit_abort()
+        elif action is Action.RELEASE:
+            await self.release()
+        elif action is Action.TAKE_BACK:
+            await self.take_back(int(str(body["epoch"])))
+        elif action is Action.RECOVER_LATE:
+            await self.recover_late()
+        elif action is Action.RESUME:
+            await self.resume()
+        elif action is Action.RECOVER_EARLY:
+            await self.recover_early()
+        elif action is Action.FINISH:
+            await self.finish()
+        elif action is Action.STOP:
+            await self.stop()
+        elif action is Action.CLOSE:
+            await self.close()
+        else:
+            raise BrokenError(f"no source can {action}")
+
+
+def merge(into: dict[str, Ticket | None], tickets: Mapping[str, Ticket | None]) -> None:
+    """Take over the other end's tickets; a device that gave none keeps its last one."""
+    into.update({device: ticket for device, ticket in tickets.items() if ticket is not None})
+
+
+def refused(refusals: Sequence[Refusal]) -> list[Refusal]:
+    """Return refusals without doubles, in order."""
+    return list(dict.fromkeys(refusals))

@@ -1,0 +1,49 @@
+"""Pairs of facts that no order of events allows, so that a person must look."""
+
+from __future__ import annotations
+
+from domwarden.contract import RunState
+from domwarden.plan.views import Decision, Fact, View
+
+
+def contradiction(source: View | None, destination: View | None) -> str | None:
+    """Return what is impossible about the two ends, or None.
+
+    An end that cannot be asked is None; a lost or restored journal shows up here.
+    """
+    if destination is not None:
+        problem = _destination(destination)
+        if problem:
+            return problem
+    if source is None:
+        return None
+    if source.decision is Decision.UNKNOWN:
+        return "the source's journal does not say whether it released the domain"
+    kept = source.done or source.has(Fact.RETURNED)
+    if source.decision is Decision.RELEASED and source.state is RunState.RUNNING and not kept:
+        return "the source released the domain, yet it runs there"
+    if destination is None:
+        return None
+    return _pair(source, destination)
+
+
+def _destination(view: View) -> str | None:
+    if view.has(Fact.GRANTED, Fact.GAVE_UP):
+        return "the destination gave the move up and was granted the domain"
+    if view.state is RunState.RUNNING and not view.has(Fact.GRANTED) and not view.done:
+        return "the destination runs the domain without a grant"
+    if view.has(Fact.RETURNED) and view.state is RunState.RUNNING and not view.done:
+        return "the destination gave the domain back, yet it runs there"
+    return None
+
+
+def _pair(source: View, destination: View) -> str | None:
+    granted = destination.has(Fact.GRANTED)
+    if source.decision is not Decision.RELEASED and granted:
+        return "the destination was granted a domain that the source never released"
+    if source.decision is Decision.RELEASED and not source.done:
+        if not destination.known:
+            return "the source released the domain to a destination that does not know of it"
+        if not destination.has(Fact.READY):
+            return "the source released the domain to a destination that was never ready"
+    return None

@@ -1,0 +1,76 @@
+"""Whether a host may take a domain that runs nowhere, judged by the epochs its peers know."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+
+from domwarden.contract import Refusal
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochAnswer:
+    """What a host says of a domain: the highest epoch it knows (0: none), and of a copy there."""
+
+    epoch: int = 0
+    copy: bool = False
+
+
+def claim(
+    own: int,
+    answers: Mapping[str, EpochAnswer | None],
+    *,
+    fenced: Collection[str] = (),
+    saved: int | None = None,
+) -> tuple[int, tuple[Refusal, ...]]:
+    """Return the epoch that the host may take, and every reason why it may not take it.
+
+    ``answers`` maps each peer of the host file to its answer, None for silence: silence counts as
+    owner, unless the operator names that host fenced. An equal or higher epoch refuses; for a
+    restore only one higher than that of the save (``saved``), whose host knows it too.
+    """
+    refusals: list[Refusal] = []
+    highest = own
+    for peer, answer in answers.items():
+        if answer is not None:
+            highest = max(highest, answer.epoch)
+        if peer in fenced:
+            continue
+        if answer is None:
+            refusals.append(
+                Refusal(
+                    code="peer-silent",
+                    reason=f"{peer} does not answer and may run the domain",
+                    remedy=f"bring {peer} back, or name it fenced once it is surely off",
+                    host=peer,
+                )
+            )
+        elif answer.copy:
+            refusals.append(
+                Refusal(
+                    code="copy-elsewhere",
+                    reason=f"a copy of the domain is on {peer}",
+                    remedy="migrate it, or stop it there first",
+                    host=peer,
+                )
+            )
+        elif saved is not None:
+            if answer.epoch > saved:
+                refusals.append(
+                    Refusal(
+                        code="stale-save",
+                        reason=f"the domain has run on {peer} since it was saved",
+                        remedy="its disks have gone on; restore the newest save, or start it there",
+                        host=peer,
+                    )
+                )
+        elif answer.epoch and answer.epoch >= own:
+            refusals.append(
+                Refusal(
+                    code="newer-elsewhere",
+                    reason=f"{peer} had the domain last (epoch {answer.epoch}, here {own})",
+                    remedy=f"start it on {peer}, or name {peer} fenced to take it from here",
+                    host=peer,
+                )
+            )
+    return highest + 1, tuple(refusals)
