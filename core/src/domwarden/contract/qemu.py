@@ -16,10 +16,13 @@ class QemuArgument:
 
     ``option`` has no dash (``device``, ``netdev``, ``blockdev``, ``chardev``, ``tpmdev``).  A PCI
     ``device`` without ``addr`` gets one from the engine, which journals it in the live definition.
+    With ``later`` the device has its place but is not on the command line: the driver unplugged it
+    for the move, and plugs it in itself (``device_add``) when the domain runs here.
     """
 
     option: str
     value: Mapping[str, Any]
+    later: bool = False
 
 
 class QemuHooks:
