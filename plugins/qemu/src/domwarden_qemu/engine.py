@@ -59,7 +59,8 @@ class QemuEngine(EngineContract):
         devices = realize.place(definition, room)
         binary = self._options.binary
         command = command_line(definition, files, binary, devices, held=held, incoming=False)
-        await launch(files, command, self._control(definition.name), Record(boot_id=""))
+        record = Record(boot_id="", watchdog_action=realize.action(definition))
+        await launch(files, command, self._control(definition.name), record)
 
     async def stop(self, name: str, *, graceful_seconds: float = 0.0) -> None:
         """Ask the guest, then QEMU, then the kernel."""

@@ -9,6 +9,7 @@ from typing import Any
 from domwarden.contract import EngineError, Event, EventKind
 
 from . import process
+from .arguments import WATCHDOG_ACTIONS
 from .files import Files
 from .monitor import Monitor
 from .record import Record
@@ -23,13 +24,25 @@ KINDS: Mapping[str, EventKind] = {
 }
 
 
-def translate(message: Mapping[str, Any]) -> Event:
-    """Return the event for one QMP message; its time is QEMU's own."""
+def translate(message: Mapping[str, Any], action: str = "") -> Event:
+    """Return the event for one QMP message; its time is QEMU's own.
+
+    ``action`` is what the domain's watchdog is set to do, in the contract's words.
+    """
+    data = dict(message.get("data", {}))
+    if message["event"] == "WATCHDOG":
+        data["action"] = _action(data.get("action", ""), action)
     stamp = message.get("timestamp", {})
     at = stamp.get("seconds", -1) + stamp.get("microseconds", 0) / 1e6
     kind = KINDS.get(message["event"], EventKind.UNKNOWN)
     # Before QEMU 7 some stamps could be -1: the host clock could not be read.
-    return Event(kind, at if at > 0 else time.time(), dict(message.get("data", {})))
+    return Event(kind, at if at > 0 else time.time(), data)
+
+
+def _action(word: str, configured: str) -> str:
+    """Return the contract's word for QEMU's; the configured one where several share it."""
+    names = [str(action) for action, name in WATCHDOG_ACTIONS.items() if name == word]
+    return configured if configured in names or not names else names[0]
 
 
 async def follow(
@@ -46,7 +59,7 @@ async def follow(
             # A hung QEMU gives no greeting; it may wake, so only its death ends this.
             async with monitor.session() as session, session.listen(*KINDS) as messages:
                 async for message in messages:
-                    event = translate(message)
+                    event = translate(message, record.watchdog_action)
                     if not sampled(event):
                         yield event
         except EngineError:

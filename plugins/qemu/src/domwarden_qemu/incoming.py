@@ -55,6 +55,7 @@ class QemuIncoming(Incoming):
             timeout_seconds=definition.migration.timeout_seconds,
             activated=False,
             ran=False,
+            watchdog_action=realize.action(definition),
         )
         async with streams.reading(source, STREAM_FD) as inherited:
             await launch(self._files, command, self._control, record, inherited)

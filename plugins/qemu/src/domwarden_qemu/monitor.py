@@ -18,6 +18,7 @@ from qemu.qmp import (
     QMPError,
     Runstate,
 )
+from qemu.qmp.qmp_client import NegotiationError
 
 from domwarden.contract import EngineError, OutcomeUnknownError
 
@@ -165,10 +166,7 @@ class Monitor:
         try:
             async with asyncio.timeout(timeout_seconds), self._lock:
                 if self._client is None or self._client.runstate != Runstate.RUNNING:
-                    fresh = QMPClient(self._name)
-                    fresh.events.names = {""}  # nobody reads the default listener
-                    await fresh.connect(str(self._path))
-                    self._client, self._users = fresh, 0
+                    self._client, self._users = await self._connect(), 0
                 self._users += 1
                 return self._client
         except TimeoutError as error:
@@ -180,6 +178,20 @@ class Monitor:
         except ConnectError as error:
             message = f"{self._name}: no connection to QEMU: {error.exc}".rstrip(": ")
             raise EngineError(message, command="qmp_capabilities") from error
+
+    async def _connect(self) -> QMPClient:
+        while True:
+            fresh = QMPClient(self._name)
+            fresh.events.names = {""}  # nobody reads the default listener
+            try:
+                await fresh.connect(str(self._path))
+            except ConnectError as error:
+                # The library stumbles over an event that overtakes the answer to qmp_capabilities.
+                # No command was given yet, so trying again is safe; the caller bounds it.
+                if not isinstance(error.exc, NegotiationError):
+                    raise
+            else:
+                return fresh
 
     async def _release(self, client: QMPClient) -> None:
         if client is self._client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from .record import Record
 
 #: Descriptors are moved above this before a child gets them under fixed low numbers.
 _HIGH_FD = 100
+
+#: What QEMU puts before its words: the time (-msg timestamp) and its own name.
+_STAMP = re.compile(r"^(\d{4}-\S+Z )?(\S*qemu-system-\S+: )?")
 
 
 def boot_id() -> str:
@@ -141,13 +145,14 @@ async def ended(record: Record, pidfile: Path, timeout_seconds: float) -> bool:
 
 
 def last_words(log: Path, offset: int) -> str:
-    """Return the last line that was written to the log after the offset, without its time."""
+    """Return the last lines that were written to the log after the offset, as one.
+
+    Two of them: QEMU gives the reason first, and then says what it gave up.
+    """
     try:
         with log.open("rb") as file:
             file.seek(offset)
             lines = file.read()[-65536:].decode(errors="replace").strip().splitlines()
     except OSError:
         return ""
-    line = lines[-1] if lines else ""
-    first, _, rest = line.partition(" ")
-    return rest if first.endswith("Z") and first[:4].isdigit() else line
+    return "; ".join(_STAMP.sub("", line) for line in lines[-2:])

@@ -39,6 +39,11 @@ def live(definition: Definition, room: Room, capabilities: Capabilities) -> Defi
     return dataclasses.replace(definition, live=facts)
 
 
+def action(definition: Definition) -> str:
+    """Return the watchdog's action in the contract's words; empty without a watchdog."""
+    return str(definition.watchdog.action) if definition.watchdog is not None else ""
+
+
 def ask(room: Room) -> list[QemuArgument]:
     """Return what all devices want on this host's command line, in the order of the file."""
     return [argument for answer in room.ask("qemu_args").values() for argument in answer]
@@ -65,7 +70,8 @@ def place(definition: Definition, room: Room) -> list[QemuArgument]:
                 )
             if was is not None and "addr" in was:
                 value.setdefault("addr", was["addr"])
-        placed.append(QemuArgument(argument.option, value))
+        if not argument.later:
+            placed.append(QemuArgument(argument.option, value))
     if started:
         raise EngineError(f"{definition.name}: devices are missing here: {', '.join(started)}")
     return placed

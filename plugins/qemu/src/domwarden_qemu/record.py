@@ -32,6 +32,8 @@ class Record:
     ran: bool = True
     #: Its completed outgoing migration was given up, and it was left paused.
     returned: bool = False
+    #: The watchdog's action in the contract's words; QEMU's do not tell ``dump`` from ``pause``.
+    watchdog_action: str = ""
     #: Where the log stood before this process wrote to it.
     log_offset: int = 0
 

@@ -10,6 +10,7 @@ from collections.abc import Generator
 
 from domwarden.contract import Event, EventKind, Reading
 
+from .devicestate import read_watchdog
 from .files import Files
 from .monitor import Monitor
 from .observe import UNDER_WAY
@@ -17,6 +18,7 @@ from .observe import UNDER_WAY
 _REMEMBERED = 64
 #: Measured at 3 ms; the file is 200 KB.
 TIMEOUT_SECONDS = 5.0
+_UNREADABLE = frozenset({"inmigrate", "postmigrate", "finish-migrate", "prelaunch"})
 
 
 class Samples:
@@ -58,9 +60,4 @@ async def read(files: Files, control: Monitor, samples: Samples) -> Reading:
             await session.execute(
                 "xen-save-devices-state", arguments, timeout_seconds=TIMEOUT_SECONDS
             )
-    data = await asyncio.to_thread(files.devicestate.read_bytes)
-    from .devicestate import parse  # TODO
-    return parse(data)
-
-
-_UNREADABLE = frozenset({"inmigrate", "postmigrate", "finish-migrate", "prelaunch"})
+    return read_watchdog(await asyncio.to_thread(files.devicestate.read_bytes))
