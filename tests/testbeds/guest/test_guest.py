@@ -19,7 +19,7 @@ from qemu.qmp import EventListener, QMPClient
 from domwarden.testing.require import absent
 
 from .build import Guest, build
-from .console import Console, GuestError
+from domwarden.testing.console import Console, GuestError
 from .packages import BuildError
 
 pytestmark = pytest.mark.live

@@ -6,6 +6,7 @@ import abc
 import dataclasses
 import enum
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from domwarden.contract.definition import Definition
@@ -234,6 +235,10 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def control(self, name: str, protocol: type) -> object | None:
         """Return the typed handle of that protocol for the domain, or None. No I/O."""
+
+    def console(self, name: str) -> Path | None:
+        """Return the Unix socket of the domain's serial console, or None. No I/O."""
+        return None
 
     @abc.abstractmethod
     def outgoing(self, definition: Definition, migration: str) -> Outgoing:

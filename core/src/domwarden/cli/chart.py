@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+from domwarden.migration import Moment, What
 
 
 @dataclasses.dataclass
@@ -26,7 +28,7 @@ class Mark:
 
 
 @dataclasses.dataclass
-class Timeline:
+class Chart:
     """Spans and marks in the order in which they began."""
 
     spans: list[Span] = dataclasses.field(default_factory=list)
@@ -49,12 +51,12 @@ class Timeline:
 
     @property
     def start(self) -> float:
-        """The first moment; 0 for an empty timeline."""
+        """The first moment; 0 for an empty chart."""
         return min(self._moments(), default=0.0)
 
     @property
     def finish(self) -> float:
-        """The last moment; 0 for an empty timeline."""
+        """The last moment; 0 for an empty chart."""
         return max(self._moments(), default=0.0)
 
     @property
@@ -79,24 +81,49 @@ class Timeline:
             yield mark.at
 
 
+#: What is drawn as a moment, and its name in the chart.
+_MARKS = {
+    What.SUSPENDED: "suspended",
+    What.READY: "ready",
+    What.RELEASED: "released",
+    What.GRANTED: "granted",
+    What.RUNNING: "running",
+    What.RESUMED: "resumed",
+}
+
+
+def chart_of(moments: Iterable[Moment]) -> Chart:
+    """Return the chart of what an observer heard."""
+    chart = Chart()
+    for moment in moments:
+        lane = " ".join(part for part in (moment.host, moment.device) if part)
+        if moment.what in (What.STEP_BEGUN, What.JOB_BEGUN):
+            chart.begin(lane, moment.step, moment.at)
+        elif moment.what in (What.STEP_ENDED, What.JOB_ENDED):
+            chart.end(lane, moment.step, moment.at, failed=bool(moment.data.get("failed")))
+        elif moment.what in _MARKS:
+            chart.mark(_MARKS[moment.what], moment.at)
+    return chart
+
+
 def seconds(value: float) -> str:
     """Write a duration as a person would."""
     return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"
 
 
-def text(timeline: Timeline, width: int = 44) -> list[str]:
-    """Draw the timeline with characters: one line a span, the blackout's columns marked."""
-    start, length = timeline.start, max(timeline.finish - timeline.start, 1e-9)
-    blackout = timeline.blackout
+def text(chart: Chart, width: int = 44) -> list[str]:
+    """Draw the chart with characters: one line a span, the blackout's columns marked."""
+    start, length = chart.start, max(chart.finish - chart.start, 1e-9)
+    blackout = chart.blackout
 
     def column(at: float) -> int:
         return min(width - 1, int((at - start) / length * width))
 
-    lane_width = max((len(lane) for lane in timeline.lanes), default=4)
-    name_width = max((len(span.name) for span in timeline.spans), default=4)
+    lane_width = max((len(lane) for lane in chart.lanes), default=4)
+    name_width = max((len(span.name) for span in chart.spans), default=4)
     rows: list[tuple[float, str]] = []
-    for span in timeline.spans:
-        end = timeline.finish if span.end is None else span.end
+    for span in chart.spans:
+        end = chart.finish if span.end is None else span.end
         dark = range(column(blackout[0]), column(blackout[1]) + 1) if blackout else range(0)
         cells = ["░" if i in dark else " " for i in range(width)]
         for i in range(column(span.begin), column(end) + 1):
@@ -108,8 +135,10 @@ def text(timeline: Timeline, width: int = 44) -> list[str]:
                 f"  |{''.join(cells)}|  {seconds(end - span.begin)}",
             )
         )
-    for mark in timeline.marks:
-        rows.append((mark.at, f"{mark.at - start:8.3f} s  {'·' * lane_width}  {mark.name}"))
+    rows += [
+        (mark.at, f"{mark.at - start:8.3f} s  {'·' * lane_width}  {mark.name}")
+        for mark in chart.marks
+    ]
     lines = [line for _, line in sorted(rows, key=lambda row: row[0])]
     if blackout:
         lines.append(f"blackout {seconds(blackout[1] - blackout[0])} (░)")

@@ -1,0 +1,96 @@
+"""Progress bars on stderr for long work; plain lines where stderr is no terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from domwarden.cli.output import console, say
+from domwarden.migration import Moment, Observer, What
+
+#: Moments worth a line of their own to somebody who waits.
+TOLD = {
+    What.SUSPENDED: "suspended",
+    What.READY: "destination ready",
+    What.RELEASED: "released by the source",
+    What.GRANTED: "granted to the destination",
+    What.RUNNING: "running",
+    What.RESUMED: "running again at the source",
+    What.ABORTING: "giving up",
+}
+
+
+@contextlib.contextmanager
+def shown(*others: Observer) -> Iterator[Observer]:
+    """Return an observer that shows what it hears, and passes it on to ``others``."""
+    bars = Bars() if sys.stderr.isatty() else None
+    with bars.progress if bars else contextlib.nullcontext():
+
+        def observe(moment: Moment) -> None:
+            for other in others:
+                other(moment)
+            if bars:
+                bars.hear(moment)
+            line = line_of(moment)
+            if line:
+                (bars.progress.console.print if bars else say)(line)
+
+        yield observe
+
+
+def line_of(moment: Moment) -> str:
+    """Return what to tell about a moment, or nothing."""
+    if moment.what in TOLD:
+        return f"{moment.domain}: {TOLD[moment.what]} ({moment.host})"
+    if moment.what is What.ALARM:
+        return f"{moment.domain}: ALARM: {moment.detail}"
+    if moment.what is What.JOB_ENDED and moment.data.get("failed"):
+        where = f"{moment.step} of {moment.device} failed on {moment.host}"
+        return f"{moment.domain}: {where}: {moment.detail}"
+    return ""
+
+
+def rate(bytes_per_second: float | None) -> str:
+    """Write a rate for people."""
+    return "" if bytes_per_second is None else f"{bytes_per_second / 2**20:.0f} MiB/s"
+
+
+class Bars:
+    """One bar for pre-copy and one for each device job that reports."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[facts]}"),
+            TimeElapsedColumn(),
+            console=console(stderr=True),
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def hear(self, moment: Moment) -> None:
+        """Move the bar that the moment is about."""
+        if moment.what is What.PROGRESS:
+            data = moment.data
+            total = data.get("total_bytes") or 0
+            left = data.get("time_left_seconds")
+            dirty = rate(data.get("dirty_rate_bytes_per_second"))
+            facts = [rate(data.get("rate_bytes_per_second")), f"dirties {dirty}" if dirty else ""]
+            facts.append(f"{left:.1f} s left" if left is not None else "")
+            done = total - (data.get("remaining_bytes") or 0)
+            self._move("pre-copy", done, total, ", ".join(fact for fact in facts if fact))
+        elif moment.what is What.REPORT:
+            data = moment.data
+            name = f"{moment.device} {moment.step}"
+            self._move(name, data.get("done"), data.get("total"), moment.detail)
+
+    def _move(self, name: str, done: Any, total: Any, facts: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = self.progress.add_task(name, total=None, facts="")
+        self.progress.update(self._tasks[name], completed=done or 0, total=total, facts=facts)

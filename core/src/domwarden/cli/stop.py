@@ -1,0 +1,43 @@
+"""``domwarden stop``: end a domain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from domwarden.cli import output
+from domwarden.cli.options import domain_argument, host_option, json_option
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    import voluptuous
+
+    from domwarden.contract.units import duration
+
+    try:
+        return duration(value)
+    except voluptuous.Invalid as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command
+@domain_argument
+@click.option(
+    "--graceful",
+    default="0s",
+    callback=_seconds,
+    help="Ask the guest first, and wait this long for it (30s, 2min).",
+)
+@host_option
+@json_option
+def command(domain: str, graceful: Any, host_path: Path | None, as_json: bool) -> None:
+    """Stop DOMAIN: at once, or after asking its guest."""
+    from domwarden.cli.with_warden import run
+
+    run(host_path, lambda warden: warden.stop(domain, graceful_seconds=graceful))
+    if as_json:
+        output.as_json({"domain": domain, "state": "absent"})
+    else:
+        output.say(f"{domain}: stopped")

@@ -1,0 +1,94 @@
+"""The supervisor as a process, one a domain: ``python -m domwarden.watchdog.process``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from domwarden.contract import Domain, Expiry, Host
+from domwarden.journal import Journal
+from domwarden.plugins import Kind, load, open_room
+from domwarden.watchdog.supervisor import supervise
+from domwarden.watchdog.telling import tell_devices
+
+
+def ensure(host: Host, name: str) -> None:
+    """Start the domain's supervisor unless one is alive; it ends when the domain leaves."""
+    lock = _lock(host, name)
+    if lock is None:
+        return
+    os.close(lock)  # only asked; the new process takes it, and a second one would end at once
+    request = {"name": name, "host": _plain(host)}
+    with (host.domain_directory(name) / "supervisor.log").open("ab") as log:
+        process = subprocess.Popen(  # returns at once; the child only has to be forked
+            [sys.executable, "-m", "domwarden.watchdog.process", json.dumps(request)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    process.returncode = 0  # it outlives us on purpose: no ResourceWarning, no zombie to wait for
+
+
+def _plain(host: Host) -> dict[str, Any]:
+    return {
+        "name": host.name,
+        "state_directory": str(host.state_directory),
+        "drivers": {name: dict(section) for name, section in host.drivers.items()},
+    }
+
+
+def _lock(host: Host, name: str) -> int | None:
+    """Return the held lock of the domain's supervisor, or None when somebody holds it."""
+    directory = host.domain_directory(name)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(directory / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+async def _main(host: Host, name: str) -> None:
+    async with Journal(host.state_directory) as journal:
+        record = await journal.domain(name)
+        if record is None or record.definition is None:
+            return
+        definition = record.definition
+        driver = load(Kind.ENGINE, definition.engine)
+        engine = driver.cls(host)
+        room = open_room(definition, host, engine)
+        domain = Domain(definition, host, running=True, controls=lambda p: engine.control(name, p))
+
+        async def tell(expiry: Expiry) -> None:
+            await tell_devices(room, domain, expiry)
+
+        await supervise(engine, journal, definition, tell)
+
+
+def main() -> None:
+    """Supervise the domain that the request on the command line names."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    request = json.loads(sys.argv[1])
+    given = request["host"]
+    host = Host(given["name"], Path(given["state_directory"]), given["drivers"])
+    lock = _lock(host, request["name"])
+    if lock is None:
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_main(host, request["name"]))
+
+
+if __name__ == "__main__":
+    main()
