@@ -46,23 +46,29 @@ class LinuxGuest:
         self._console = console
 
     async def ready(self, timeout_seconds: float) -> None:
+        """See that it answers."""
         await self._console.wait_ready(timeout_seconds=timeout_seconds)
 
     async def guard(self, seconds: int) -> None:
+        """Arm and kick."""
         await self._console.command(f"watchdog start {seconds}")
 
     async def hang(self) -> None:
+        """Loop with interrupts off."""
         await self._console.command("hang irqs-off")
 
     async def boot_status(self) -> str:
+        """Ask the card's driver."""
         return await self._console.command("bootstatus")
 
     async def work(self) -> None:
+        """Count, write, measure."""
         await self._console.command("tpm extend 16 domwarden")
         await self._console.command(f"write {self.DISK} {self._OFFSET} kept")
         await self._console.command(f"count start {self.DISK}")
 
     async def facts(self) -> dict[str, str]:
+        """Ask for what was given to it."""
         return {
             "MAC": await self._console.command("mac"),
             "TPM PCR 16": await self._console.command("tpm pcr 16"),
@@ -70,6 +76,7 @@ class LinuxGuest:
         }
 
     async def counted(self) -> int:
+        """Ask how far it is."""
         await self._console.command("ping")
         return self._console.counts[-1].number if self._console.counts else 0
 
@@ -85,25 +92,32 @@ class EmbeddedGuest:
         return " ".join(cast("list[str]", printed))
 
     async def ready(self, timeout_seconds: float) -> None:
+        """See that it answers."""
         if "pong" not in await self._type("ping"):
             raise DomwardenError("the embedded guest does not answer")
 
     async def guard(self, seconds: int) -> None:
+        """Arm and kick."""
         await self._type(f"watchdog start {seconds}")
 
     async def hang(self) -> None:
+        """Loop with interrupts off."""
         await self._type("hang irqs-off")
 
     async def boot_status(self) -> str:
+        """Ask the card's driver."""
         return (await self._type("watchdog status")).rpartition(" ")[2]
 
     async def work(self) -> None:
+        """Count, write, measure."""
         await self._type("count start 0.02")
 
     async def facts(self) -> dict[str, str]:
+        """Ask for what was given to it."""
         return {}
 
     async def counted(self) -> int:
+        """Ask how far it is."""
         return int((await self._type("count")).rpartition(" ")[2])
 
 
