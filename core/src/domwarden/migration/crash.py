@@ -1,9 +1,9 @@
 """Named points at which a test may kill the process that drives a move.
 
 Every journal write, link message and engine command of a move passes two points: ``X before`` and
-``X after``. X is ``END journal WHAT``, ``link MESSAGE`` or ``END engine COMMAND``, where END is source or
-destination; the table below gives the well-known ones a short name. ``DOMWARDEN_CRASH_AT=NAME``
-kills the process there with SIGKILL; ``NAME#3`` at the third time.
+``X after``. X is ``END journal WHAT``, ``link MESSAGE`` or ``END engine COMMAND``, where END is
+source or destination; the table below gives the well-known ones a short name.
+``DOMWARDEN_CRASH_AT=NAME`` kills the process there with SIGKILL; ``NAME#3`` at the third time.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from domwarden.contract import (
@@ -101,6 +102,24 @@ class Hub:
     def new_id(self) -> str:
         """Make the name of a new move; short, because it stands in file names."""
         return uuid.uuid4().hex[:12]
+
+    @contextlib.asynccontextmanager
+    async def acting(self, domain: str) -> AsyncIterator[None]:
+        """Settle what an earlier run left, then hold the domain's lock.
+
+        Raises BrokenError when a person must decide first, ConflictError while another process acts
+        on the domain or its unfinished move waits for the other host.
+        """
+        for settled in await self.settle(domain):
+            if settled.outcome is Outcome.BROKEN:
+                raise BrokenError(f"{domain}: {settled.detail}")
+            if settled.outcome is Outcome.WAITING:
+                raise ConflictError(
+                    f"{domain} has an unfinished move: {settled.detail}",
+                    hint="bring the other host back, then run `domwarden recover`",
+                )
+        with self.lock(domain):
+            yield
 
     # -- what an earlier run left
 

@@ -1,0 +1,166 @@
+"""Has a process of its own drive a move, and follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import enum
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from domwarden.contract import BrokenError, DomwardenError, Host
+from domwarden.migration.link import error_as_json, error_from_json
+from domwarden.migration.moments import Moment, Observer
+from domwarden.migration.outcome import Moved, MoveFailedError, Restored, Saved, Settled
+
+if TYPE_CHECKING:
+    from domwarden.config import HostFile
+
+#: A driver that says nothing for so long is not waited for; it goes on all the same.
+SILENCE_SECONDS = 3600.0
+#: The longest line a driver writes: a moment with some data.
+LINE_LIMIT_BYTES = 4 * 1024 * 1024
+
+
+class Verb(enum.StrEnum):
+    """What a driver process can be asked for."""
+
+    UNKNOWN = "unknown"
+    MIGRATE = "migrate"
+    SAVE = "save"
+    RESTORE = "restore"
+
+
+Result = Moved | Saved | Restored
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One move for a driver process."""
+
+    host_file: HostFile
+    verb: Verb
+    domain: str = ""
+    peer: str = ""
+    path: Path | None = None
+    fenced: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the request as plain data."""
+        host = self.host_file.host
+        return {
+            "host": {
+                "name": host.name,
+                "state_directory": str(host.state_directory.absolute()),
+                "drivers": {name: dict(section) for name, section in host.drivers.items()},
+            },
+            "peers": {n: str(p.config.absolute()) for n, p in self.host_file.peers.items()},
+            "verb": self.verb,
+            "domain": self.domain,
+            "peer": self.peer,
+            "path": str(self.path.absolute()) if self.path is not None else None,
+            "fenced": list(self.fenced),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Request:
+        """Rebuild a request from what :meth:`as_json` returned."""
+        from domwarden.config import HostFile, Peer  # here: voluptuous costs start-up time
+
+        host = Host(
+            data["host"]["name"], Path(data["host"]["state_directory"]), data["host"]["drivers"]
+        )
+        peers = {name: Peer(name, Path(path)) for name, path in data["peers"].items()}
+        return cls(
+            host_file=HostFile(host, peers),
+            verb=Verb(data["verb"]),
+            domain=data["domain"],
+            peer=data["peer"],
+            path=Path(data["path"]) if data["path"] is not None else None,
+            fenced=tuple(data["fenced"]),
+        )
+
+
+_RESULTS: Mapping[str, type[Result]] = {"moved": Moved, "saved": Saved, "restored": Restored}
+
+
+def last_word(result: Result | BaseException) -> dict[str, Any]:
+    """Return how a move ended as plain data."""
+    if isinstance(result, MoveFailedError):
+        cause = result.cause
+        if not isinstance(cause, DomwardenError):
+            cause = DomwardenError(f"{type(cause).__name__}: {cause}")
+        return {"failed": error_as_json(cause), "settled": result.settled.as_json()}
+    if isinstance(result, DomwardenError):
+        return {"error": error_as_json(result)}
+    if isinstance(result, BaseException):
+        return {"error": error_as_json(DomwardenError(f"{type(result).__name__}: {result}"))}
+    name = next(name for name, cls in _RESULTS.items() if isinstance(result, cls))
+    return {"result": name, "data": result.as_json()}
+
+
+def read_last_word(word: Mapping[str, Any]) -> Result:
+    """Return or raise what a driver's last word says."""
+    if "failed" in word:
+        raise MoveFailedError(error_from_json(word["failed"]), Settled.from_json(word["settled"]))
+    if "error" in word:
+        raise error_from_json(word["error"])
+    data = dict(word["data"])
+    data["alarms"] = tuple(data["alarms"])
+    if "path" in data:
+        data["path"] = Path(data["path"])
+    return _RESULTS[word["result"]](**data)
+
+
+async def drive(
+    request: Request,
+    observer: Observer,
+    *,
+    program: tuple[str, ...] = (sys.executable, "-m", "domwarden.migration.driver"),
+) -> Result:
+    """Start a driver, hand on what it tells, and return or raise its last word.
+
+    Cancelling the caller leaves the driver to finish the move by itself.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *program,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=None,
+        start_new_session=True,  # Ctrl-C at the caller's terminal is not for it
+        limit=LINE_LIMIT_BYTES,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(request.as_json()).encode() + b"\n")
+    with contextlib.suppress(ConnectionError):  # it died: its last word is missing below
+        await process.stdin.drain()
+    process.stdin.close()
+    word: Mapping[str, Any] | None = None
+    while True:
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                line = await process.stdout.readline()
+        except TimeoutError:
+            raise BrokenError(
+                f"the process {process.pid} that drives the move says nothing",
+                hint="see `domwarden status`; it holds the domain's lock while it lives",
+            ) from None
+        if not line:
+            break
+        said = json.loads(line)
+        if "moment" in said:
+            observer(Moment.from_json(said["moment"]))
+        else:
+            word = said
+    await process.wait()
+    if word is None:
+        raise BrokenError(
+            "the process that drove the move died, and so did its watcher",
+            hint="run `domwarden recover`",
+        )
+    return read_last_word(word)

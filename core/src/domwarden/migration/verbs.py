@@ -1,0 +1,71 @@
+"""The moves as a driver process performs them, and as its watcher completes them."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from domwarden.contract import BrokenError
+from domwarden.migration.hub import Hub
+from domwarden.migration.moving import migrate
+from domwarden.migration.outcome import (
+    Moved,
+    MoveFailedError,
+    Outcome,
+    Restored,
+    Saved,
+    Settled,
+)
+from domwarden.migration.request import Request, Result, Verb
+from domwarden.migration.restoring import restore
+from domwarden.migration.savefile import read_manifest
+from domwarden.migration.saving import save
+
+
+async def perform(hub: Hub, request: Request) -> Result:
+    """Perform a request from beginning to end; raises what the verb raises."""
+    if request.verb is Verb.RESTORE:
+        path = _path(request)
+        manifest = await asyncio.to_thread(read_manifest, path)
+        async with hub.acting(manifest.definition.name):
+            return await restore(hub, path, fenced=request.fenced)
+    async with hub.acting(request.domain):
+        if request.verb is Verb.SAVE:
+            return await save(hub, request.domain, _path(request))
+        return await migrate(hub, request.domain, request.peer)
+
+
+def _path(request: Request) -> Path:
+    if request.path is None:
+        raise BrokenError(f"a {request.verb} without a path was requested")
+    return request.path
+
+
+async def complete(hub: Hub, died: BrokenError) -> Result | MoveFailedError:
+    """Settle what a dead driver left of its move; what arrived all the same is a result."""
+    settled = await hub.settle()
+    nothing = Settled("", "", Outcome.UNKNOWN, "it had not begun, or was done")
+    last = settled[-1] if settled else nothing
+    record = await hub.site.journal.migration(last.migration)
+    if record is None:
+        return MoveFailedError(died, last)
+    alarms = (str(died), *last.alarms)
+    if last.outcome is Outcome.ARRIVED:
+        return Moved(
+            domain=record.domain,
+            source=hub.name,
+            destination=record.peer,
+            migration=record.id,
+            blackout_seconds=None,
+            downtime_seconds=None,
+            total_seconds=0.0,
+            running=record.running,
+            alarms=alarms,
+        )
+    if last.outcome is Outcome.SAVED:
+        path = Path(record.peer)
+        return Saved(record.domain, path, record.nonce, record.id, 0.0, alarms)
+    if last.outcome is Outcome.RESTORED:
+        path = Path(record.peer)
+        return Restored(record.domain, path, record.id, record.running, 0.0, alarms)
+    return MoveFailedError(died, last)

@@ -1,0 +1,252 @@
+"""The warden of one host: every verb of the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from domwarden.contract import (
+    Definition,
+    Engine,
+    Event,
+    Expiry,
+    Host,
+    PermanentError,
+    RefusedError,
+    RunState,
+    TimerClock,
+)
+from domwarden.journal import DomainRecord, HistoryKind
+from domwarden.migration import (
+    Hub,
+    Moved,
+    Observer,
+    Ports,
+    Restored,
+    Saved,
+    Settled,
+    ignore,
+    live_domain,
+    migrate,
+    plan_move,
+    restore,
+    save,
+)
+from domwarden.migration.request import Request, Verb, drive
+from domwarden.migration.savefile import read_manifest
+from domwarden.plan import Desired, watchdog_too_short
+from domwarden.warden import lifecycle
+from domwarden.warden.status import DomainStatus, status_of
+from domwarden.warden.verdict import Plan
+
+if TYPE_CHECKING:
+    from domwarden.config import HostFile
+    from domwarden.plugins import DomainRoom
+
+
+class Warden:
+    """One host in this process; an async context manager.
+
+    ``fenced`` names peers that the operator knows to be off. ``observer`` hears every moment of
+    every verb. ``in_process`` says whether this process itself drives moves: by default it does
+    where domains live inside it (``Engine.OUTLIVES``), and else a process of its own that survives
+    this one does. Every verb first settles what an earlier run left unfinished, and takes the
+    domain's lock (ConflictError while another process acts on it).
+    """
+
+    def __init__(
+        self,
+        host_file: HostFile,
+        *,
+        fenced: Collection[str] = (),
+        observer: Observer = ignore,
+        in_process: bool | None = None,
+        ports: Ports | None = None,
+    ) -> None:
+        self.host: Host = host_file.host
+        self._host_file = host_file
+        self._fenced = fenced
+        self._in_process = in_process
+        self._hub = Hub(host_file, ports or Ports(), observer=observer)
+
+    async def __aenter__(self) -> Warden:
+        await self._hub.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._hub.__aexit__(*exc)
+
+    # -- one domain's life
+
+    async def start(self, definition: Definition, *, paused: bool = False) -> Definition:
+        """Start a domain; returns its live definition.
+
+        Raises RefusedError when a peer may have it, PermanentError when it is here already.
+        """
+        async with self._hub.acting(definition.name):
+            return await lifecycle.start(self._hub, definition, paused=paused, fenced=self._fenced)
+
+    async def stop(self, name: str, *, graceful_seconds: float = 0.0) -> tuple[str, ...]:
+        """End a domain and close its devices; returns what failed on the way. Idempotent."""
+        async with self._hub.acting(name):
+            _, definition = await live_domain(self._hub, name)
+            return await lifecycle.end(
+                self._hub, name, definition, graceful_seconds=graceful_seconds
+            )
+
+    async def pause(self, name: str) -> None:
+        """Stop a domain's processors; refused when its watchdog would run on and expire."""
+        async with self._hub.acting(name):
+            known, engine = await self._running(name)
+            definition = await self.live(name)
+            if definition.watchdog is not None:
+                room = self._hub.site.room(definition)
+                clock = getattr(room.devices["watchdog"], "CLOCK", TimerClock.UNKNOWN)
+                reading = await engine.read_watchdog(name)
+                refusal = watchdog_too_short(definition, clock, reading, None)
+                if refusal is not None:
+                    raise RefusedError([refusal])
+            await engine.pause(name)
+            await self._wrote(known, Desired.PAUSED, HistoryKind.PAUSED)
+
+    async def resume(self, name: str) -> None:
+        """Let a paused domain run."""
+        async with self._hub.acting(name):
+            known, definition = await live_domain(self._hub, name)
+            engine = self._hub.site.engine(definition.engine)
+            state = (await engine.observe(name)).state
+            if state is not RunState.PAUSED:
+                raise PermanentError(f"{name} is {state} on {self.host.name}, not paused")
+            await engine.resume(name)
+            await self._wrote(known, Desired.RUNNING, HistoryKind.RESUMED)
+
+    async def reset(self, name: str) -> None:
+        """Reset a domain as its reset button would."""
+        async with self._hub.acting(name):
+            known, engine = await self._running(name)
+            await engine.reset(name)
+            await self._wrote(known, known.desired, HistoryKind.RESET)
+
+    async def _running(self, name: str) -> tuple[DomainRecord, Engine]:
+        known, definition = await live_domain(self._hub, name)
+        engine = self._hub.site.engine(definition.engine)
+        state = (await engine.observe(name)).state
+        if state is not RunState.RUNNING:
+            raise PermanentError(f"{name} is {state} on {self.host.name}, not running")
+        return known, engine
+
+    async def _wrote(self, known: DomainRecord, desired: Desired, kind: HistoryKind) -> None:
+        site = self._hub.site
+        record = DomainRecord(known.name, known.epoch, desired, known.definition)
+        await site.journal.write(record, site.happened(known.name, kind))
+
+    # -- looking
+
+    async def status(self, name: str | None = None) -> list[DomainStatus]:
+        """Look at every domain that was ever here, or at one; asks no peer."""
+        records = await self._hub.site.journal.domains()
+        if name is not None:
+            records = [record for record in records if record.name == name]
+        return [await status_of(self._hub.site, record) for record in records]
+
+    async def live(self, name: str) -> Definition:
+        """Return what a domain was really started with; raises PermanentError."""
+        return (await live_domain(self._hub, name))[1]
+
+    async def engine_of(self, name: str) -> Engine:
+        """Return the engine of a domain that was started here."""
+        return self._hub.site.engine((await self.live(name)).engine)
+
+    async def room(self, name: str) -> DomainRoom:
+        """Return the devices of a domain that was started here."""
+        return self._hub.site.room(await self.live(name))
+
+    async def events(self, name: str) -> AsyncIterator[Event]:
+        """Follow a domain's events until it is gone."""
+        engine = await self.engine_of(name)
+        async for event in engine.events(name):
+            yield event
+
+    async def record_expiry(self, expiry: Expiry) -> None:
+        """Keep one firing of a domain's watchdog."""
+        await self._hub.site.journal.record_expiry(expiry)
+
+    async def expiries(self, name: str) -> list[Expiry]:
+        """Return the firings of a domain's watchdog, oldest first."""
+        return await self._hub.site.journal.expiries(name)
+
+    # -- moving
+
+    async def plan(self, name: str, peer: str) -> Plan:
+        """Say everything that would block a migration, from both ends; changes nothing."""
+        try:
+            found = await plan_move(self._hub, name, peer)
+        except RefusedError as error:
+            return Plan(name, self.host.name, peer, error.refusals, 0.0)
+        return Plan(name, self.host.name, peer, found.refusals, found.predicted_blackout_seconds)
+
+    async def migrate(self, name: str, peer: str, *, observer: Observer | None = None) -> Moved:
+        """Take a domain to a peer.
+
+        Raises RefusedError before anything changed, MoveFailedError after it was given up.
+        """
+        with self._heard_by(observer):
+            if self._driven_apart((await self.live(name)).engine):
+                request = Request(self._host_file, Verb.MIGRATE, domain=name, peer=peer)
+                result = await drive(request, self._hub.observe)
+                assert isinstance(result, Moved)
+                return result
+            async with self._hub.acting(name):
+                return await migrate(self._hub, name, peer)
+
+    async def save(self, name: str, path: Path, *, observer: Observer | None = None) -> Saved:
+        """Release a domain to a new directory; errors as for :meth:`migrate`."""
+        with self._heard_by(observer):
+            if self._driven_apart((await self.live(name)).engine):
+                request = Request(self._host_file, Verb.SAVE, domain=name, path=path)
+                result = await drive(request, self._hub.observe)
+                assert isinstance(result, Saved)
+                return result
+            async with self._hub.acting(name):
+                return await save(self._hub, name, path)
+
+    async def restore(self, path: Path, *, observer: Observer | None = None) -> Restored:
+        """Take the domain of a save back; refused as ``stale-save`` when it has run since."""
+        manifest = await asyncio.to_thread(read_manifest, path)
+        with self._heard_by(observer):
+            if self._driven_apart(manifest.definition.engine):
+                request = Request(
+                    self._host_file, Verb.RESTORE, path=path, fenced=tuple(self._fenced)
+                )
+                result = await drive(request, self._hub.observe)
+                assert isinstance(result, Restored)
+                return result
+            async with self._hub.acting(manifest.definition.name):
+                return await restore(self._hub, path, fenced=self._fenced)
+
+    async def settle(self, name: str, *, observer: Observer | None = None) -> list[Settled]:
+        """Settle one domain's unfinished moves."""
+        with self._heard_by(observer):
+            return await self._hub.settle(name)
+
+    async def recover(self, *, observer: Observer | None = None) -> list[Settled]:
+        """Settle everything unfinished in this host's journal."""
+        with self._heard_by(observer):
+            return await self._hub.settle()
+
+    def _driven_apart(self, engine: str) -> bool:
+        if self._in_process is not None:
+            return not self._in_process
+        return self._hub.site.engine(engine).OUTLIVES
+
+    @contextlib.contextmanager
+    def _heard_by(self, observer: Observer | None) -> Iterator[None]:
+        before = self._hub.observer
+        self._hub.observer = observer or before
+        try:
+            yield
+        finally:
+            self._hub.observer = before
