@@ -26,7 +26,8 @@ help:
 
 demo: $(VENV)/.installed
 	@tools/debian-packages.sh $(DEMO_PACKAGES)
-	@$(VENV)/bin/domwarden demo --engine $(ENGINE)
+	@$(if $(filter qemu,$(ENGINE)),$(VENV)/bin/python tests/testbeds/guest/build.py > $(VENV)/guest.json)
+	@$(VENV)/bin/domwarden demo --engine $(ENGINE) $(if $(filter qemu,$(ENGINE)),--guest $(VENV)/guest.json)
 
 # Guests are booted after everything else has ended: they judge times. The closing line counts all tests.
 test: $(VENV)/.tools

@@ -24,7 +24,7 @@ TIMEOUTS = {"embedded": 3, "qemu": 10}
     "--guest",
     type=click.File(),
     metavar="FILE",
-    help="For qemu: what to boot, as JSON (kernel, cmdline, perhaps initrd).",
+    help="For qemu: what to boot, as JSON with kernel (its initramfs within) and cmdline.",
 )
 @click.option("--directory", type=click.Path(path_type=Path), help="Keep the files there.")
 @click.option(
@@ -49,7 +49,8 @@ def command(
 
     if (engine == "qemu") != (guest is not None):
         raise click.UsageError("--guest goes with --engine qemu: see `make demo ENGINE=qemu`")
-    boot = json.load(guest) if guest else {}
+    described = json.load(guest) if guest else {}
+    boot = {key: described[key] for key in ("kernel", "cmdline") if key in described}
     where = scenario.directory_of(directory)
     try:
         timeout_seconds = TIMEOUTS[engine]
