@@ -1,1 +1,5 @@
-"""The network card of a domain."""
+"""Network cards of domains."""
+
+from domwarden_net.driver import Net
+
+__all__ = ["Net"]
