@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from domwarden.config import check_files
 
 from .drivers import GOOD, HOST
@@ -56,3 +58,27 @@ def test_a_thousand_files_take_seconds(tmp_path):
     assert check_files(paths) == []
     # About 1 s of processor time on a slow machine of 2020.
     assert time.process_time() - begun < 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"key{n}: 1\n" for n in range(20_000)),
+        GOOD + "more: [" + ", ".join(["a"] * 20_000) + "]\n",
+        GOOD.replace("parts: [", "parts: [" + "{nam: 1}, " * 20_000),
+        GOOD.replace("parts: [", "parts: [" + "1, " * 20_000),
+        "domain: a\nengine: tiny\nmemory: 1MiB\ndevices:\n"
+        + "".join(f"  d{n}: {{driver: d{n}}}\n" for n in range(20_000)),
+        "host: a\ndrivers:\n" + "".join(f"  d{n}: {{}}\n" for n in range(20_000)),
+        "host: a\npeers:\n" + "".join(f"  d{n}: {{}}\n" for n in range(20_000)),
+        f"domain: a\nengine: {'tiny' * 200_000}\n",
+        f"{'domain' * 100_000}: a\n",
+    ],
+    ids=["keys", "list", "items", "numbers", "devices", "drivers", "peers", "value", "key"],
+)
+def test_a_huge_file_of_mistakes_takes_seconds(tmp_path, text):
+    begun = time.process_time()
+    found = check_files(put(tmp_path, huge=text))
+    assert 1 <= len(found) <= 201
+    assert max(len(str(problem)) for problem in found) < 5000
+    assert time.process_time() - begun < 20

@@ -245,3 +245,20 @@ def test_the_list_tells_what_each_option_takes(site):
         },
         "cache": {"enum": ["none", "some"], "default": "none"},
     }  # fmt: skip
+
+
+def test_a_torn_entry_points_file_hides_no_other_driver(site, tmp_path, monkeypatch, caplog):
+    torn = tmp_path / "torn" / "torn-1.0.dist-info"
+    torn.mkdir(parents=True)
+    (torn / "entry_points.txt").write_text("[domwarden.devices]\nno equals sign\n")
+    monkeypatch.syspath_prepend(str(torn.parent))
+    site(DEVICE, device_card="Card")
+    assert load(Kind.DEVICE, "card").name == "card"
+    assert "torn-1.0.dist-info: entry_points.txt cannot be read" in caplog.text
+
+
+def test_a_distribution_without_metadata_is_still_named_somehow(site, tmp_path):
+    site("pass", device_card="Card")
+    [metadata] = tmp_path.glob("site-*/*.dist-info/METADATA")
+    metadata.unlink()
+    assert str(fault()).startswith("unnamed distribution of unknown version: device driver 'card'")

@@ -140,7 +140,7 @@ class _Composer:
 
     def _scalar(self, event: Any) -> Scalar:
         mark, text = _mark(event), event.value
-        if any("\ud800" <= c <= "\udfff" for c in text):
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
             # Only PyYAML's parser in Python lets "\ud800" through.
             self._report.add(
                 mark, self._path(), "holds half a surrogate pair", "write the character"
@@ -187,13 +187,17 @@ class _Composer:
     def _key(self, holder: _Open, mapping: Mapping, node: Node, mark: Mark) -> None:
         assert isinstance(node, Scalar)  # _key_must_be_text saw to it
         key = node.text
-        path = (*self._path(), key)
         if not key:
             self._report.add(mark, self._path(), "has an empty key", "write `key: value`")
             holder.skipped = True
         elif key in mapping.keys:
             first = mapping.keys[key].line
-            self._report.add(mark, path, "stands twice", f"the first is on line {first}; keep one")
+            self._report.add(
+                mark,
+                (*self._path(), key),
+                "stands twice",
+                f"the first is on line {first}; keep one",
+            )
             holder.skipped = True
         else:
             mapping.keys[key] = mark

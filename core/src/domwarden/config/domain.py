@@ -120,7 +120,7 @@ class _Reader:
 
     def _unknown_keys(self, own: set[str]) -> None:
         """Without its engine, a file's other keys are wrong only if they resemble ours."""
-        for key in self.root.values:
+        for key in () if self.report.full else self.root.values:
             hint = did_you_mean(key, sorted(own))
             if key not in own and hint.startswith("did you mean"):
                 self.report.add(self.root.keys[key], (key,), f"unknown key '{key}'", hint)
@@ -183,10 +183,14 @@ class _Reader:
 
     def _devices(self) -> tuple[DeviceEntry, ...]:
         node = self._section("devices")
-        found = (
-            (self._device(name, entry, node) for name, entry in node.values.items()) if node else ()
-        )
-        return tuple(entry for entry in found if entry is not None)
+        found: list[DeviceEntry] = []
+        if node is None:
+            return ()
+        for name, entry in node.values.items():
+            device = None if self.report.full else self._device(name, entry, node)
+            if device is not None:
+                found.append(device)
+        return tuple(found)
 
     def _device(self, name: str, entry: Node, devices: Mapping) -> DeviceEntry | None:
         path, at = ("devices", name), devices.keys[name]

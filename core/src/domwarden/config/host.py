@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
 from pathlib import Path
 from typing import Any
 
 from domwarden.config import keys
 from domwarden.config.domain import is_mapping
-from domwarden.config.nodes import Mapping, Mark
+from domwarden.config.nodes import Mapping, Mark, Node
 from domwarden.config.report import Report
 from domwarden.config.schemas import host_section
 from domwarden.config.sections import check
@@ -92,8 +93,11 @@ def _drivers(root: Mapping, report: Report) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _entries(root: Mapping, section: str, report: Report) -> list[tuple[str, Any, Mark]]:
+def _entries(root: Mapping, section: str, report: Report) -> Iterator[tuple[str, Node, Mark]]:
     node = root.values.get(section)
     if not is_mapping(node, node.mark if node else root.mark, (section,), report):
-        return []
-    return [(name, entry, node.keys[name]) for name, entry in node.values.items()]
+        return
+    for name, entry in node.values.items():
+        if report.full:
+            return
+        yield name, entry, node.keys[name]

@@ -35,6 +35,11 @@ class Report:
             self._found[Problem(self.file, mark.line, mark.column, "", more)] = None
 
     @property
+    def full(self) -> bool:
+        """Whether nothing more will be recorded, so that looking for more is waste."""
+        return len(self._found) > LIMIT
+
+    @property
     def problems(self) -> list[Problem]:
         """What was found so far."""
         return sorted(self._found)

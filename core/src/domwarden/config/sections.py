@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
+from collections.abc import Sequence as AnySequence
 from typing import Any
 
 from domwarden.config.nodes import Mapping, Mark, Node, Scalar, Sequence, plain, wrong
@@ -82,6 +83,8 @@ class _Check:
         self._failed = True
         omitted: set[int] = set()
         for error in errors:
+            if self._report.full:
+                return False
             where = _Place(self._node, error.path, frozenset(self.omitted), self.at)
             # Without its bad items a list may be too short: after the first time, only what is
             # wrong inside an item counts.
@@ -159,7 +162,9 @@ class _Place:
             self.path += (self.key,)
             return True
         if isinstance(node, Sequence) and isinstance(part, int):
-            left = [i for i, item in enumerate(node.items) if id(item) not in omitted]
+            left: AnySequence[int] = range(len(node.items))
+            if omitted:
+                left = [i for i in left if id(node.items[i]) not in omitted]
             if part < len(left):
                 self.node = self.item = node.items[left[part]]
                 self.key_mark = self.node.mark

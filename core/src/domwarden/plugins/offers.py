@@ -6,7 +6,13 @@ import dataclasses
 import enum
 import functools
 import importlib.metadata
+import logging
 import sys
+from collections.abc import Iterable
+
+from domwarden.plugins.lines import one_line
+
+_LOG = logging.getLogger(__name__)
 
 
 class Kind(enum.StrEnum):
@@ -47,22 +53,35 @@ def names(kind: Kind) -> list[str]:
     return sorted({offer.name for offer in offers(kind)})
 
 
+def _entry_points(
+    distribution: importlib.metadata.Distribution,
+) -> Iterable[importlib.metadata.EntryPoint]:
+    """Return a distribution's entry points; a torn file of one must not hide all the others."""
+    try:
+        return tuple(distribution.entry_points)
+    except Exception as error:  # noqa: BLE001 - the parser raises whatever the text leads it to
+        where = getattr(distribution, "_path", "a distribution")  # without a name, its folder
+        _LOG.warning("%s: entry_points.txt cannot be read: %s", where, one_line(error))
+        return ()
+
+
 @functools.lru_cache(maxsize=8)
 def _scan(_path: tuple[str, ...]) -> dict[Kind, tuple[Offer, ...]]:
     """Read the metadata once for each state of ``sys.path``."""
     found: dict[Kind, dict[tuple[str, str, str], Offer]] = {kind: {} for kind in Kind}
     kinds = {kind.group: kind for kind in Kind}
     for distribution in importlib.metadata.distributions():
-        for entry_point in distribution.entry_points:
+        for entry_point in _entry_points(distribution):
             kind = kinds.get(entry_point.group)
             if kind is None:
                 continue
+            said = distribution.metadata
             offer = Offer(
                 kind=kind,
                 name=entry_point.name,
                 target=entry_point.value,
-                distribution=distribution.metadata["Name"] or "unnamed distribution",
-                version=distribution.metadata["Version"] or "of unknown version",
+                distribution=said["Name"] if "Name" in said else "unnamed distribution",
+                version=said["Version"] if "Version" in said else "of unknown version",
                 entry_point=entry_point,
             )
             # One distribution may be found twice (an editable install beside its wheel's remains);

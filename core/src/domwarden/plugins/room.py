@@ -268,7 +268,7 @@ def _register(
 
 
 def _view(domain: Domain, device: str, ticket: Ticket | None, given: Ticket | None) -> Domain:
-    """Copy the base view for one device (a tenth of the time of ``dataclasses.replace``)."""
+    """Copy the base view for one device (five times as fast as ``dataclasses.replace``)."""
     view = object.__new__(Domain)
     view.__dict__.update(domain.__dict__, device=device, ticket=ticket, given=given)
     return view
