@@ -4,6 +4,7 @@ PROMISED: dict[str, dict[str, dict[str, str]]] = {
     "domwarden": {
         "console_scripts": {"domwarden": "domwarden.cli:main"},
         "domwarden.engines": {"embedded": "domwarden.embedded:EmbeddedEngine"},
+        "pytest11": {"domwarden": "domwarden.testing.plugin"},
     },
     "domwarden-qemu": {"domwarden.engines": {"qemu": "domwarden_qemu:QemuEngine"}},
     "domwarden-hvm-wdt": {
@@ -18,4 +19,5 @@ PROMISED: dict[str, dict[str, dict[str, str]]] = {
     "domwarden-tpm-migrate": {"domwarden.devices": {"tpm": "domwarden_tpm_migrate:Tpm"}},
     "domwarden-usb": {"domwarden.devices": {"usb": "domwarden_usb:Usb"}},
     "domwarden-pci": {"domwarden.devices": {"pci": "domwarden_pci:Pci"}},
+    "floating-licence": {"domwarden.devices": {"licence": "floating_licence:Licence"}},
 }
