@@ -90,6 +90,8 @@ class Moves:
             if copy.sending.migration != migration:
                 raise EngineError(f"domain {name!r} moves by {copy.sending.migration!r}")
             copy.sending.close()
+            # A later move that is aborted before its pre-copy has no sending of its own.
+            copy.sending = None
         if copy.machine.state in (RunState.SUSPENDED, RunState.DEPARTED):
             with self._hypervisor.changing(copy) as machine:
                 machine.become(RunState.RUNNING if resume else RunState.PAUSED)
@@ -185,4 +187,7 @@ class Moves:
         task = asyncio.current_task()
         if task is not None:
             copy.keep(task)
-        await copy.receiving.run(channel)
+        try:
+            await copy.receiving.run(channel)
+        except asyncio.CancelledError:
+            return  # the copy was destroyed; Python 3.11's servers log a cancelled client as an error
