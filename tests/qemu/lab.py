@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -28,11 +28,11 @@ from domwarden.contract import (
     RunState,
     WatchdogEntry,
 )
+from domwarden.testing.console import Console
 from domwarden.testing.require import absent
 from domwarden_qemu import QemuEngine
 
 from ..testbeds.guest.build import Guest, build
-from domwarden.testing.console import Console
 from ..testbeds.guest.packages import BuildError
 
 NAME = "web1"
@@ -128,11 +128,15 @@ class Lab:
             await console.wait_ready(timeout_seconds=30.0)
             return int(await console.command("count stop"))
 
+    async def execute(
+        self, host: str, command: str, arguments: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Give QEMU a command as a device driver does."""
+        control = cast("QemuControl", self.engine(host).control(NAME, QemuControl))
+        return await control.execute(command, arguments)
+
     async def migration(self, host: str) -> str:
-        control = self.engine(host).control(NAME, QemuControl)
-        assert control is not None
-        answer = await control.execute("query-migrate")  # type: ignore[attr-defined]  # a QemuControl
-        return str(answer.get("status", "none"))
+        return str((await self.execute(host, "query-migrate")).get("status", "none"))
 
     async def clean(self) -> None:
         for host in "ab":

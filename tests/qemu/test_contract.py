@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import Definition, Engine, Room
+from domwarden.testing.console import Console
 from domwarden.testing.engines import Check, Feature, engine_checks
 from domwarden_qemu import QemuEngine
 
-from domwarden.testing.console import Console
 from .lab import NAME, Lab, definition, lab
 
 pytestmark = [pytest.mark.live, pytest.mark.time_limit(240)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
@@ -78,7 +79,7 @@ async def test_a_domain_survives_the_process_that_started_it(tmp_path: Path) -> 
     async with lab(tmp_path) as made:
         definition()  # skips where QEMU is absent
         starter = [sys.executable, "-c", _STARTER, str(tmp_path / "a"), NAME]
-        subprocess.run(starter, check=True, timeout=60)
+        await asyncio.to_thread(subprocess.run, starter, check=True, timeout=60)
         assert await made.state("a") == RunState.RUNNING
         pid = made.pid("a")
         assert os.getsid(pid) == pid  # a session of its own: no terminal's hang-up reaches it
@@ -106,7 +107,7 @@ async def test_a_refused_start_says_what_qemu_said(tmp_path: Path) -> None:
         made.room = FixedRoom({"x": [wrong]})
         engine = made.engine("a")
         live = await engine.realize(definition(), made.room)
-        with pytest.raises(EngineError, match="QEMU ended at once: .*no-such"):
+        with pytest.raises(EngineError, match=r"QEMU ended at once: .*no-such"):
             await engine.start(live, made.room)
         assert await made.state("a") == RunState.ABSENT
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import Definition, Progress, RunState
-
 from domwarden.testing.console import Console
+
 from .lab import MOVE, NAME, Lab, booted, ignore
 
 pytestmark = [pytest.mark.live, pytest.mark.time_limit(180)]
@@ -45,7 +45,8 @@ async def test_a_running_guest_moves_and_counts_on(tmp_path: Path) -> None:
         reports = await _to_switchover(made, live)
         assert 0 < reports[-1].transferred_bytes <= reports[-1].total_bytes
         downtime = await _complete(made, live)
-        assert downtime is not None and 0 < downtime < 10
+        assert downtime is not None
+        assert 0 < downtime < 10
         incoming = made.engine("b").incoming(NAME, MOVE)
         await incoming.activate(run=True)
         await incoming.activate(run=True)  # may be repeated

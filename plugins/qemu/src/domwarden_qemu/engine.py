@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from domwarden.contract import (
@@ -105,6 +106,10 @@ class QemuEngine(EngineContract):
         if protocol is not QemuControl:
             return None
         return Control(self._control(name), self._monitor(name, "move"))
+
+    def console(self, name: str) -> Path:
+        """Return the socket of the first serial port."""
+        return self._files(name).console
 
     def outgoing(self, definition: Definition, migration: str) -> Outgoing:
         """Return the source's half of a move."""
