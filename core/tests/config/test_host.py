@@ -59,3 +59,10 @@ def test_a_mistake_is_one_located_line_with_a_hint(tmp_path: Path, text, expecte
     assert expected in str(problem)
     if text.startswith("host:"):
         assert check_files([file]) == [problem]
+
+
+def test_what_a_schema_says_of_every_key_is_told_for_each(tmp_path: Path):
+    file = tmp_path / "alpha.yaml"
+    file.write_text("host: a\ndrivers: {disk: {directories: {/a: yes, /b: 1, /c: c}}}\n")
+    [problem] = check_files([file])
+    assert (problem.path, problem.hint) == ("drivers.disk.directories./b", "expected a path")

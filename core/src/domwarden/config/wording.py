@@ -74,7 +74,8 @@ def _alternatives(schema: Any) -> Iterator[Any]:
 def _inside(schema: Any, part: Any) -> Iterator[Any]:
     if isinstance(schema, Mapping):
         for key, value in schema.items():
-            if getattr(key, "schema", key) in (part, str):
+            named = getattr(key, "schema", key)
+            if named == part or not isinstance(named, str):
                 yield value
     elif isinstance(schema, list | tuple) and isinstance(part, int):
         yield from schema

@@ -65,6 +65,10 @@ def _entry_points(
         return ()
 
 
+def _said(distribution: importlib.metadata.Distribution, key: str, otherwise: str) -> str:
+    return next(iter(distribution.metadata.get_all(key) or ()), otherwise)
+
+
 @functools.lru_cache(maxsize=8)
 def _scan(_path: tuple[str, ...]) -> dict[Kind, tuple[Offer, ...]]:
     """Read the metadata once for each state of ``sys.path``."""
@@ -75,13 +79,12 @@ def _scan(_path: tuple[str, ...]) -> dict[Kind, tuple[Offer, ...]]:
             kind = kinds.get(entry_point.group)
             if kind is None:
                 continue
-            said = distribution.metadata
             offer = Offer(
                 kind=kind,
                 name=entry_point.name,
                 target=entry_point.value,
-                distribution=said["Name"] if "Name" in said else "unnamed distribution",
-                version=said["Version"] if "Version" in said else "of unknown version",
+                distribution=_said(distribution, "Name", "unnamed distribution"),
+                version=_said(distribution, "Version", "of unknown version"),
                 entry_point=entry_point,
             )
             # One distribution may be found twice (an editable install beside its wheel's remains);
