@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,18 +38,14 @@ async def qemu(
         *command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     try:
-        while not socket.exists():
-            if process.returncode is not None:
-                assert process.stderr is not None
-                raise AssertionError((await process.stderr.read()).decode())
-            await asyncio.sleep(0.02)
         async with control(socket) as client:
             client.pid = process.pid
             yield client
     finally:
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+        _, said = await process.communicate()
+        sys.stderr.write(said.decode())
 
 
 async def write(client: WireControl, pattern: int, offset: int, length: int) -> None:

@@ -91,7 +91,14 @@ class WireControl:
 
 @contextlib.asynccontextmanager
 async def control(path: Path) -> AsyncIterator[WireControl]:
-    reader, writer = await asyncio.open_unix_connection(str(path))
+    for _ in range(500):
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(path))
+            break
+        except OSError:
+            await asyncio.sleep(0.02)  # it does not listen yet
+    else:
+        raise AssertionError(f"nobody listens at {path}")
     greeting = json.loads(await reader.readline())
     assert "QMP" in greeting
     client = WireControl(reader, writer)

@@ -64,7 +64,7 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class ToolSettings:
-    """The host's external tool: the beginning of its argument list, and how long a call may take."""
+    """The host's external tool: how its command line begins, and how long a call may take."""
 
     command: tuple[str, ...]
     timeout_seconds: float

@@ -62,7 +62,7 @@ class TpmRegisters:
         """Read a register."""
         if _in_windows(offset, size):
             return int.from_bytes(self._window[offset : offset + size], "little")
-        values = {
+        values: dict[int, int] = {
             Register.MAGIC: MAGIC,
             Register.PCR: self._pcr,
             Register.STATUS: self._status,

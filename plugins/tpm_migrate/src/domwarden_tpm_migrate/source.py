@@ -79,7 +79,8 @@ class SourceJobs:
 
     async def step(self, step: Step, _context: JobContext) -> dict[str, Any] | None:
         """Take one of the later steps."""
-        if step is Step.START and self._carrier is Carrier.MODEL:
+        needs_file = self.uses_tool or self._domain.movement is Movement.SAVE
+        if step is Step.START and self._carrier is Carrier.MODEL and needs_file:
             await self._store()
         if self.uses_tool:
             await tool.call(self._tool, tool.arguments(self._domain, step))
