@@ -250,6 +250,7 @@ class Journal:
 
         await self._run(work)
 
-    async def give_back(self) -> None:
-        """Let the reserved space go; idempotent."""
-        await self._run(self._store.reserve.give_back)
+    async def give_back_unneeded(self) -> None:
+        """Let the reserved space go unless another move may still need it; idempotent."""
+        if not await self.unfinished():
+            await self._run(self._store.reserve.give_back)

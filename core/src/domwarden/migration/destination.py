@@ -96,13 +96,14 @@ class DestinationSide(Side):
             return address
         if Fact.OPENED in self.facts:
             raise PermanentError(f"{self.site.host.name} was interrupted while opening the move")
-        await self.site.journal.reserve()
         await self.write(self.record, self.fact(Fact.OPENED), at="opened")
         self.known = True
+        await self.site.journal.reserve()
         await self.open_devices()
         with self.herald.step("listen"):
-            listening = self.incoming.listen(self.definition, self.room, source)
-            address = dict(await self.command("listen", listening))
+            listen = self.incoming.listen
+            heard = await self.command("listen", listen, self.definition, self.room, source)
+            address = dict(heard)
         await self.note(Fact.LISTENING, **address)
         return address
 
@@ -117,7 +118,7 @@ class DestinationSide(Side):
         if Fact.READY in self.facts:
             return
         with self.herald.step("receive"):
-            await self.command("received", self.incoming.received())
+            await self.command("received", self.incoming.received)
         await self.step(Step.SYNC)
         await self.note(Fact.READY)
         self.herald.tell(What.READY, "sync")
@@ -147,7 +148,7 @@ class DestinationSide(Side):
         await self.note(Fact.ACTIVATING)
         with self.herald.step("activate"):
             try:
-                await self.command("activate", self.incoming.activate(run=self.record.running))
+                await self.command("activate", self.incoming.activate, run=self.record.running)
             except OutcomeUnknownError:
                 raise  # it may run: nothing here may say that it did not
             except EngineError:
@@ -185,7 +186,7 @@ class DestinationSide(Side):
     async def discard(self) -> None:
         """Destroy the copy that never ran, and see it gone."""
         with self.herald.step("discard"):
-            await self.command("discard", self.incoming.discard())
+            await self.command("discard", self.incoming.discard)
         state = await self.site.state(self.record.domain, self.definition.engine)
         if state is not RunState.ABSENT:
             raise EngineError(f"the incoming copy on {self.site.host.name} is still {state}")
@@ -212,7 +213,6 @@ class DestinationSide(Side):
         if Fact.OPENED in self.facts and Fact.RAN not in self.facts:
             await self.close_devices()
         await self.close_record()
-        await self.site.journal.give_back()
 
     async def view(self) -> View:
         """Return what this end knows, observed now."""

@@ -92,8 +92,9 @@ async def afterwards(source: SourceSide, far: RemoteEnd) -> None:
     await far.send("finish", tickets=_tickets(source))
     await source.finish()
     await source.stop()
-    await source.close()
+    # The source closes last: until then its recovery also answers for the destination.
     await far.send("close")
+    await source.close()
 
 
 async def _far_step(source: SourceSide, far: RemoteEnd, step: str) -> None:

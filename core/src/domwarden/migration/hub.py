@@ -136,6 +136,7 @@ class Hub:
                 settled.append(Settled(record.id, record.domain, Outcome.WAITING, str(error)))
             except BrokenError as error:
                 settled.append(Settled(record.id, record.domain, Outcome.BROKEN, str(error)))
+        await self.site.journal.give_back_unneeded()
         return settled
 
     async def _settle_record(self, record: MigrationRecord) -> Settled:

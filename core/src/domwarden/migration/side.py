@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from domwarden.contract import (
@@ -115,6 +115,7 @@ class Side:
         """Mark this end's part as done."""
         self.record = dataclasses.replace(self.record, done=True)
         await self.write(self.record, *entries, at="done")
+        await self.site.journal.give_back_unneeded()
 
     async def alarm(self, problem: str) -> None:
         """Tell and keep something that failed without stopping anything."""
@@ -123,10 +124,12 @@ class Side:
         record = self.site.happened(self.record.domain, HistoryKind.ALARM, problem)
         await self.write(record, at="alarm")
 
-    async def command(self, name: str, command: Awaitable[ResultT]) -> ResultT:
-        """Await a command of the engine, between its two crash points."""
+    async def command(
+        self, name: str, command: Callable[..., Awaitable[ResultT]], *arguments: Any, **more: Any
+    ) -> ResultT:
+        """Have the engine do something, between its two crash points."""
         self.site.ports.at(f"{self.end} engine {name} before")
-        result = await command
+        result = await command(*arguments, **more)
         self.site.ports.at(f"{self.end} engine {name} after")
         return result
 

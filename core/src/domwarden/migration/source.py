@@ -51,7 +51,7 @@ class SourceSide(Side):
     async def blockers(self, *, clearable: bool) -> list[Refusal]:
         """Return what the engine says against the move, without what a device will clear."""
         found = []
-        for blocker in await self.command("blockers", self.outgoing.blockers()):
+        for blocker in await self.command("blockers", self.outgoing.blockers):
             answers = self.room.clears(self.domain(running=self.record.running), blocker)
             if clearable and any(answer is True for answer in answers.values()):
                 continue
@@ -60,27 +60,27 @@ class SourceSide(Side):
 
     async def begin(self) -> None:
         """Write down that the move begins, and keep space back for its end."""
-        await self.site.journal.reserve()
         await self.write(self.record, at="begin")
+        await self.site.journal.reserve()
 
     async def precopy(self, address: Address) -> None:
         """Copy the running domain."""
         with self.herald.step("precopy"):
-            copying = self.outgoing.precopy(address, self.herald.progress("precopy"))
-            await self.command("precopy", copying)
+            progress = self.herald.progress("precopy")
+            await self.command("precopy", self.outgoing.precopy, address, progress)
 
     async def suspend(self) -> None:
         """Suspend the domain: the blackout begins."""
         with self.herald.step("suspend"):
-            await self.command("suspend", self.outgoing.suspend())
+            await self.command("suspend", self.outgoing.suspend)
             self.suspended_at = time.monotonic()
             self.herald.tell(What.SUSPENDED, "suspend")
 
     async def complete(self) -> float | None:
         """Send the rest; this copy cannot resume by itself any more."""
         with self.herald.step("complete"):
-            rest = self.outgoing.complete(self.herald.progress("complete"))
-            return await self.command("complete", rest)
+            progress = self.herald.progress("complete")
+            return await self.command("complete", self.outgoing.complete, progress)
 
     # -- the commit point
 
@@ -119,7 +119,7 @@ class SourceSide(Side):
         """See the source's copy back as it was, if it still lives."""
         running = self.record.running
         with self.herald.step("resume"):
-            await self.command("abort", self.outgoing.abort(resume=running))
+            await self.command("abort", self.outgoing.abort, resume=running)
             self._tell_blackout(What.RESUMED, 0.0)
         await self.note(Fact.RESUMED)
 
@@ -156,7 +156,7 @@ class SourceSide(Side):
     async def stop(self) -> None:
         """Destroy the released copy, then close its devices."""
         with self.herald.step("stop"):
-            await self.command("stop", self.engine.stop(self.record.domain))
+            await self.command("stop", self.engine.stop, self.record.domain)
         await self.close_devices()
         record = self.record
         entries: list[Entry] = []
@@ -173,7 +173,6 @@ class SourceSide(Side):
         """Mark this end as done."""
         if not self.record.done:
             await self.close_record()
-            await self.site.journal.give_back()
 
     async def view(self) -> View:
         """Return what this end knows, observed now."""

@@ -99,9 +99,7 @@ def _released(source: View, destination: View | None) -> Next:
     if source.has(Fact.RETURNED):
         return _back(source, destination, "the destination gave the domain back")
     if source.has(Fact.STOPPED):
-        if not source.done:
-            return Next(Action.CLOSE, End.SOURCE)
-        return _close_destination(destination)
+        return _close(source, destination)
     if destination is None:
         return Next(
             Action.WAIT,
@@ -119,14 +117,13 @@ def _released(source: View, destination: View | None) -> Next:
     return Next(Action.STOP, End.SOURCE, "the destination was seen running")
 
 
-def _close_destination(destination: View | None) -> Next:
-    if destination is None:
-        return Next(Action.WAIT, End.DESTINATION, "the destination does not answer")
-    if destination.done:
-        return Next(Action.DONE, End.DESTINATION)
-    if destination.known and not destination.has(Fact.FINISHED):
-        return Next(Action.FINISH, End.DESTINATION)
-    return Next(Action.CLOSE, End.DESTINATION)
+def _close(source: View, destination: View | None) -> Next:
+    """Close both ends, the source last; a destination that does not answer can do it alone."""
+    if destination is not None and destination.known and not destination.done:
+        return Next(Action.CLOSE, End.DESTINATION)
+    if not source.done:
+        return Next(Action.CLOSE, End.SOURCE)
+    return Next(Action.DONE, End.SOURCE)
 
 
 def _arrive(destination: View) -> Next:

@@ -1,0 +1,153 @@
+"""Killing the driving process at any point leads to exactly one running copy."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from domwarden.contract import End
+from domwarden.journal import DomainRecord, MigrationRecord
+from domwarden.migration import Outcome, Settled, migrate, restore, save
+from domwarden.plan import Desired
+
+from .world import Killed, World
+
+MEMORY = "precious"
+
+
+@pytest.fixture
+def fast_directory() -> Iterator[Path]:
+    """Memory where there is some: crash tests of one process need no real disk."""
+    shared = Path("/dev/shm")
+    directory = Path(tempfile.mkdtemp(dir=shared if shared.is_dir() else None))
+    yield directory
+    shutil.rmtree(directory)
+
+
+async def running_domain(world: World, *, paused: bool = False) -> None:
+    """Start a domain on host a as an earlier run did."""
+    async with world.hub("a") as hub:
+        definition = await world.engine("a").realize(world.definition(), None)
+        world.engine("a").write("web1", state="paused" if paused else "running", memory=MEMORY)
+        desired = Desired.PAUSED if paused else Desired.RUNNING
+        await hub.site.journal.write(DomainRecord("web1", 1, desired, definition))
+    world.points.clear()
+    world.said.clear()
+
+
+async def killed(world: World, kill_at: int | None, *, to: str = "b") -> bool:
+    """Migrate, killed at that point; returns whether it came so far."""
+    world.kill_at = kill_at
+    try:
+        async with world.hub("a") as hub, hub.acting("web1"):
+            await migrate(hub, "web1", to)
+    except Killed:
+        return True
+    except BaseExceptionGroup as group:
+        assert group.subgroup(Killed) is not None
+        return True
+    finally:
+        world.kill_at = None
+    return False
+
+
+async def recover(world: World, hosts: str) -> list[Settled]:
+    """Run `recover` on the hosts, one after another."""
+    settled = []
+    for host in hosts:
+        async with world.hub(host) as hub:
+            settled += await hub.settle()
+    return settled
+
+
+async def unfinished(world: World, host: str) -> list[MigrationRecord]:
+    """Return what a host's journal says is not done."""
+    async with world.hub(host) as hub:
+        return await hub.site.journal.unfinished()
+
+
+async def check_whole(world: World) -> None:
+    """One copy runs, whole; nothing is unfinished; both journals say the same."""
+    states = world.states()
+    assert sorted(states.values()) in (["absent", "running"], ["absent", "paused"]), states
+    owner = next(host for host, state in states.items() if state != "absent")
+    assert world.memory(owner) == MEMORY
+    epochs = {}
+    for host in world.hosts:
+        async with world.hub(host) as hub:
+            assert await hub.site.journal.unfinished() == []
+            record = await hub.site.journal.domain("web1")
+            epochs[host] = record.epoch if record else 0
+            if host == owner:
+                assert record is not None
+                assert record.desired in {Desired.RUNNING, Desired.PAUSED}
+    await recover(world, "ab")
+    for host in world.hosts.values():
+        assert not (host.state_directory / "journal.reserve").exists()
+    assert epochs[owner] == max(epochs.values())
+    assert list(epochs.values()).count(epochs[owner]) == 1
+    check_devices(world, owner)
+
+
+def check_devices(world: World, owner: str) -> None:
+    """What was begun on a domain that stayed was undone in reverse, at both ends."""
+    if owner != "a":
+        return
+    for host in world.hosts:
+        begun = []
+        for where, device, hook, step in world.said:
+            if where == host and hook in {"migrate", "receive"} and step != "TEST":
+                if device not in begun:
+                    begun.append(device)
+        undone = [d for w, d, hook, _ in world.said if w == host and hook == "recover"]
+        assert set(begun) <= set(undone), (host, begun, undone)
+    opened = {d for w, d, hook, _ in world.said if w == "b" and hook == "open"}
+    closed = {d for w, d, hook, _ in world.said if w == "b" and hook == "close"}
+    assert opened <= closed
+
+
+def all_points(directory: Path, *, paused: bool = False) -> list[str]:
+    """Return every point that a whole migration passes."""
+
+    async def whole() -> list[str]:
+        world = World(directory)
+        await running_domain(world, paused=paused)
+        assert not await killed(world, None)
+        await check_whole(world)
+        assert world.states()["a"] == "absent"
+        return world.points
+
+    return asyncio.run(whole())
+
+
+@pytest.mark.parametrize("hosts", ["a", "b", "ba"])
+def test_a_kill_at_any_point_leaves_exactly_one_running_copy(
+    fast_directory: Path, hosts: str
+) -> None:
+    """Every journal write, message and engine command, before and after, recovered from either end."""
+    points = all_points(fast_directory / "whole")
+    assert len(points) > 60
+
+    async def one(index: int, point: str) -> None:
+        world = World(fast_directory / f"{index}")
+        await running_domain(world)
+        assert await killed(world, index), point
+        assert world.points[-1] == point or "start" in point
+        assert len(world.running()) <= 1, point
+        known = bool(await unfinished(world, hosts[0]))
+        await recover(world, hosts)
+        if known:
+            assert len(world.running()) == 1, point
+        # Before and after the destination takes part, only the source can end the move.
+        await recover(world, "a")
+        await check_whole(world)
+        assert len(world.running()) == 1, point
+
+    for index, point in enumerate(points):
+        asyncio.run(one(index, point))
+        shutil.rmtree(fast_directory / f"{index}")
