@@ -1,4 +1,4 @@
-"""The guest's /dev/watchdog over the hypercall behaves as Linux' xen_wdt, and better where it can."""
+"""The guest's /dev/watchdog over the hypercall behaves as Linux' xen_wdt."""
 
 from domwarden.contract import Action, RunState
 
