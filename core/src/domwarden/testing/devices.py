@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -122,17 +123,13 @@ def check_hooks(
     earlier object of the device knew, and may be asked to recover from a step that never ran.
     """
     used = _room(cls, options, kind)
-    for hook, arguments, domain in _questions(cls, host_settings or {}):
-        what = f"{cls.__name__}.{hook}({_words(arguments, domain)})"
-        _ask(used, hook, arguments, domain)  # what it imports at its first call is no I/O of its own
-        answer, done = io_of(
-            lambda hook=hook, arguments=arguments, domain=domain: _ask(  # type: ignore[misc]  # mypy infers no defaulted lambda
-                used, hook, arguments, domain
-            )
-        )
+    for question in _questions(cls, host_settings or {}):
+        what = f"{cls.__name__}.{_words(question)}"
+        _ask(used, question)  # what a hook imports at its first call is no I/O of its own
+        answer, done = io_of(functools.partial(_ask, used, question))
         expect(not done, f"{what} decides without I/O, but it did: {', '.join(done)}")
         _check_answer(what, answer)
-        again = _ask(_room(cls, options, kind), hook, arguments, domain)
+        again = _ask(_room(cls, options, kind), question)
         expect(
             _kind_of(again) == _kind_of(answer),
             f"{what}: a fresh object answers like one that was asked before",
@@ -158,7 +155,9 @@ def _validated(schema: Any, data: Mapping[str, Any], what: str) -> dict[str, Any
     try:
         plain: dict[str, Any] = plain_json(made)
     except TypeError as error:
-        raise BrokenPromiseError(f"the {what} makes plain JSON of its options, not {error}") from error
+        raise BrokenPromiseError(
+            f"the {what} makes plain JSON of its options, not {error}"
+        ) from error
     return plain
 
 
@@ -212,7 +211,8 @@ def _questions(cls: type, host_settings: Mapping[str, Any]) -> Iterator[Question
         yield "clears", {"blocker": Refusal("kit", "some reason", "some remedy")}, base
 
 
-def _ask(room: DomainRoom, hook: str, arguments: dict[str, Any], domain: Domain) -> Any:
+def _ask(room: DomainRoom, question: Question) -> Any:
+    hook, arguments, domain = question
     try:
         if hook == "qemu_args":
             answers: Mapping[str, Any] = room.ask(hook, domain=domain)
@@ -257,7 +257,8 @@ def _kind_of(answer: Any) -> object:
     return type(answer)
 
 
-def _words(arguments: Mapping[str, Any], domain: Domain) -> str:
+def _words(question: Question) -> str:
+    hook, arguments, domain = question
     step = arguments.get("step")
     parts = [domain.end.value, domain.movement or "no move"]
-    return ", ".join([step.name, *parts] if isinstance(step, Step) else parts)
+    return f"{hook}({', '.join([step.name, *parts] if isinstance(step, Step) else parts)})"

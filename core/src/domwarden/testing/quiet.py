@@ -1,7 +1,7 @@
 """Tells what I/O a call did, as far as Python's audit events show it.
 
-https://docs.python.org/3/library/audit_events.html: files, directories, sockets, processes and
-``time.sleep`` raise events; a bare ``stat`` raises none and is not noticed.
+https://docs.python.org/3/library/audit_events.html: files, directories, sockets and processes raise
+events, from Python 3.13 ``time.sleep`` too; a bare ``stat`` raises none and is not noticed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from typing import Any, TypeVar
 
 ResultT = TypeVar("ResultT")
 
-_PREFIXES = ("open", "os.", "socket.", "subprocess.", "shutil.", "tempfile.", "time.sleep", "fcntl.")
+_PREFIXES = (
+    "open",
+    "os.",
+    "socket.",
+    "subprocess.",
+    "shutil.",
+    "tempfile.",
+    "time.sleep",
+    "fcntl.",
+)
 _state = threading.local()
 
 

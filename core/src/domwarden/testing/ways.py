@@ -80,9 +80,7 @@ async def check_plan_changes_nothing(make: Maker) -> None:
             made = await world.plan()
             expect(not made.refusals, f"nothing blocks a move: {made.refusals}")
             for call in world.calls():
-                expect(
-                    call.step in ("", Step.TEST.name), f"a plan asks TEST only, not {call}"
-                )
+                expect(call.step in ("", Step.TEST.name), f"a plan asks TEST only, not {call}")
         _went(await world.migrate(), "migrate after a plan")
 
 

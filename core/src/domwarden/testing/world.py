@@ -99,9 +99,7 @@ class MoveWorld:
 
     async def start(self, *, paused: bool = False) -> Journey:
         """Start the domain on host ``a``."""
-        return await self._travel(
-            "a", lambda warden: warden.start(self.definition, paused=paused)
-        )
+        return await self._travel("a", lambda warden: warden.start(self.definition, paused=paused))
 
     async def migrate(
         self,
@@ -131,7 +129,9 @@ class MoveWorld:
         """Say what would block a migration to the other host."""
         source = self.place()
         async with self._warden(source, Timeline()) as warden:
-            return await warden.plan(DOMAIN, HOSTS[1 - HOSTS.index(source)])
+            made = await warden.plan(DOMAIN, HOSTS[1 - HOSTS.index(source)])
+        self._settled(self.place())
+        return made
 
     async def save(self, *, fail_at: Step | None = None) -> Journey:
         """Save the domain to :attr:`save_path`."""
@@ -143,9 +143,7 @@ class MoveWorld:
     async def restore(self, *, host: str = "a", fail_at: Step | None = None) -> Journey:
         """Restore the domain from :attr:`save_path`."""
         step = (End.DESTINATION, fail_at) if fail_at is not None else None
-        return await self._travel(
-            host, lambda warden: warden.restore(self.save_path), fail_at=step
-        )
+        return await self._travel(host, lambda warden: warden.restore(self.save_path), fail_at=step)
 
     async def stop(self) -> Journey:
         """Stop the domain where it is."""
@@ -307,8 +305,8 @@ def _definition(devices: Mapping[str, Device], watchdog: Device | None) -> Defin
         boot={"resident": 2**16},
         watchdog=entry,
         devices=tuple(
-            DeviceEntry(id, device.driver, accepted_options(device.cls, device.options))
-            for id, device in devices.items()
+            DeviceEntry(name, device.driver, accepted_options(device.cls, device.options))
+            for name, device in devices.items()
         ),
         migration=MigrationSettings(timeout_seconds=10.0),
     )

@@ -32,13 +32,15 @@ class Licence:
         vol.Required("licence", description="The name of the licence."): vol.All(
             str, vol.Match(r"[A-Za-z0-9-]+\Z", msg="expected letters, digits and '-'")
         ),
-        vol.Optional("timeout", default="10s", description="How long the share may take."): duration,
+        vol.Optional(
+            "timeout", default="10s", description="How long the share may take."
+        ): duration,
     }
     HOST_SCHEMA: Mapping[Any, Any] = {
         vol.Required("directory", description="Where this host mounts the licences."): path,
     }
 
-    def __init__(self, id: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, device: str, options: Mapping[str, Any]) -> None:
         self.name: str = options["licence"]
         self.timeout_seconds: float = options["timeout"]
 

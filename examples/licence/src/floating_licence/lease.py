@@ -46,7 +46,7 @@ class Lease:
         if not self._held(self._domain.host.name).exists():
             return Refusal(
                 "licence-lost",
-                f"{self._domain.host.name} does not hold the licence {self._name}, {self._holder()}",
+                f"the licence {self._name} is not at {self._domain.host.name}, {self._holder()}",
                 f"find out who took it from {self._domain.name}",
             )
         return {"file": self._held(self._domain.host.name).name}
