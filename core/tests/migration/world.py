@@ -1,4 +1,4 @@
-"""Two hosts for tests: a tiny honest hypervisor whose domains outlive every process, and devices."""
+"""Two hosts for tests: a tiny honest hypervisor whose domains outlive every process."""
 
 from __future__ import annotations
 
@@ -151,6 +151,7 @@ class ToyOutgoing(Outgoing):
         self.engine.fault(self.engine.faults.before, "precopy")
         progress(Progress(total_bytes=4, transferred_bytes=4))
         self.engine.write(self.name, address=dict(address))
+        self.engine.fault(self.engine.faults.after, "precopy")
 
     async def suspend(self) -> None:
         self.engine.fault(self.engine.faults.before, "suspend")
@@ -189,13 +190,13 @@ class ToyIncoming(Incoming):
         stream = source["file"] if source else str(self.engine.directory / f"{self.name}.stream")
         self.engine.write(self.name, state="incoming", stream=stream)
         if source is None:
-            Path(stream).unlink(missing_ok=True)
+            await asyncio.to_thread(Path(stream).unlink, missing_ok=True)
         return {"stream": stream}
 
     async def received(self) -> None:
         self.engine.fault(self.engine.faults.before, "received")
         copy = self.engine.read(self.name)
-        memory = Path(copy["stream"]).read_text()
+        memory = await asyncio.to_thread(Path(copy["stream"]).read_text)
         self.engine.write(self.name, state="received", memory=memory)
 
     async def activate(self, *, run: bool) -> None:
@@ -253,7 +254,7 @@ class Recorder:
 
     @hookimpl
     def migrate(self, domain: Domain, step: Step) -> Job | Refusal | None:
-        return self.job(domain, "migrate", step.name)
+        return None if step.name in self.options else self.job(domain, "migrate", step.name)
 
     @hookimpl
     def receive(self, domain: Domain, step: Step) -> Job | Refusal | None:
@@ -305,6 +306,10 @@ class World:
         self.watchdog: WatchdogEntry | None = None
         self.wrap_link: Callable[[str, Any], Any] = lambda _peer, link: link
         self.slept: list[float] = []
+        #: What happens when a point is passed.
+        self.on_point: dict[str, Callable[[], None]] = {}
+        #: (device, step) that have no job.
+        self.skips: set[tuple[str, str]] = set()
 
     def host_file(self, name: str) -> HostFile:
         peers = {n: Peer(n, Path(n)) for n in self.hosts if n != name}
@@ -317,7 +322,8 @@ class World:
         devices: dict[str, tuple[Driver, object]] = {}
         for entry in definition.devices:
             driver = Driver(Kind.DEVICE, entry.driver, Recorder, "toy-devices", "1.2")
-            options = {**entry.options, **self.options.get(entry.id, {})}
+            skipped = {step: True for device, step in self.skips if device == entry.id}
+            options = {**entry.options, **self.options.get(entry.id, {}), **skipped}
             devices[entry.id] = (driver, Recorder(entry.id, options, self.said))
         if definition.watchdog is not None:
             driver = Driver(Kind.WATCHDOG, "toy", ToyWatchdog, "toy-devices", "1.2")
@@ -329,6 +335,8 @@ class World:
         self.points.append(point)
         if index == self.kill_at:
             raise Killed(point)
+        if point in self.on_point:
+            self.on_point.pop(point)()
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -336,6 +344,7 @@ class World:
 
     def ports(self) -> Ports:
         return Ports(
+            supervise=lambda host, name: None,
             engine=lambda _name, host: ToyEngine(host, self.faults),
             room=self.room,
             host_file=lambda path: self.host_file(path.name),

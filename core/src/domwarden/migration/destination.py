@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from domwarden.contract import (
@@ -132,14 +131,11 @@ class DestinationSide(Side):
                 raise BrokenError(f"{record.domain} was granted to a copy that was never ready")
             with self.herald.step("grant"):
                 desired = Desired.RUNNING if record.running else Desired.PAUSED
-                own = DomainRecord(record.domain, self._granted_epoch(), desired, self.definition)
+                own = DomainRecord(record.domain, record.epoch + 1, desired, self.definition)
                 # The intent to run is in the same commit: one less while the domain stands still.
                 await self.note(Fact.GRANTED, self.fact(Fact.ACTIVATING), own, *entries)
             self.herald.tell(What.GRANTED, "grant")
         return await self.activate()
-
-    def _granted_epoch(self) -> int:
-        return self.record.epoch + 1
 
     async def activate(self) -> float:
         """Let the granted copy run, and see it; returns how long ago that was."""
@@ -160,6 +156,7 @@ class DestinationSide(Side):
         if self.record.movement is Movement.RESTORE:
             kind = HistoryKind.RESTORED
         await self.note(Fact.RAN, self.site.happened(self.record.domain, kind, self.record.peer))
+        await self.site.supervise(self.definition)
         return time.monotonic() - seen_at
 
     async def _note_if_dead(self) -> None:
@@ -204,7 +201,7 @@ class DestinationSide(Side):
             # The save is whole again; under the newer epoch it is the domain's last word.
             entries.append(SaveRecord(record.nonce, record.domain, record.peer, epoch))
             entries[0] = DomainRecord(record.domain, epoch, Desired.SAVED, self.definition)
-        await self.note(Fact.RETURNED, *entries, epoch=epoch)
+        await self.note(Fact.RETURNED, *entries)
 
     async def close(self) -> None:
         """Mark this end as done; where the move went back, its devices are closed first."""
@@ -222,7 +219,7 @@ class DestinationSide(Side):
             return dataclasses.replace(view, known=False, state=RunState.ABSENT)
         return view
 
-    async def perform(self, action: Action, _body: Mapping[str, Any]) -> dict[str, Any]:
+    async def perform(self, action: Action) -> dict[str, Any]:
         """Do what the plan says for this end."""
         if action is Action.GIVE_UP:
             await self.give_up()

@@ -46,6 +46,12 @@ def _read_host_file(path: Path) -> HostFile:
     return load_host(path)
 
 
+def _supervise(host: Host, name: str) -> None:
+    from domwarden.watchdog.process import ensure  # as above
+
+    ensure(host, name)
+
+
 def _open_journal(directory: Path) -> Journal:
     return Journal(directory)
 
@@ -58,6 +64,8 @@ class Ports:
     room: Callable[[Definition, Host, Engine], DomainRoom] = _installed_room
     host_file: Callable[[Path], HostFile] = _read_host_file
     journal: Callable[[Path], Journal] = _open_journal
+    #: Sees to it that somebody follows a guarded domain's expiries; may block for a moment.
+    supervise: Callable[[Host, str], None] = _supervise
     at: CrashPoint = dataclasses.field(default_factory=from_environment)
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -93,6 +101,11 @@ class Site:
     def room(self, definition: Definition) -> DomainRoom:
         """Return the devices of a domain; raises DriverError."""
         return self.ports.room(definition, self.host, self.engine(definition.engine))
+
+    async def supervise(self, definition: Definition) -> None:
+        """Let somebody follow a guarded domain's expiries, if it outlives this process."""
+        if definition.watchdog is not None and self.engine(definition.engine).OUTLIVES:
+            await asyncio.to_thread(self.ports.supervise, self.host, definition.name)
 
     async def state(self, name: str, engine: str) -> RunState:
         """Look at one domain of this host."""

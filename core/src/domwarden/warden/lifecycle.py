@@ -62,6 +62,7 @@ async def start(
         await end(hub, name, live, graceful_seconds=0.0)
         raise
     await site.journal.write(site.happened(name, HistoryKind.STARTED))
+    await site.supervise(live)
     return live
 
 
