@@ -141,6 +141,7 @@ class Hypervisor:
         if entry is not None:
             entry.cancel()
         machine.become(RunState.ENDED, "destroyed")
+        machine.close()
         machine.events.emit(EventKind.GONE)
 
     # ---- what is done to one domain ---------------------------------------------------------

@@ -86,6 +86,7 @@ class EmbeddedMachine:
         #: Whether this copy ever was the domain: it ran here, or was received and taken over.
         self.activated = False
         self._resets_seen = 0
+        self._closes: list[Callable[[], None]] = []
         self._clock = clock
         self._guest = guest
         self._dump = dump or (lambda machine: machine.reset(ResetKind.WATCHDOG))
@@ -153,6 +154,15 @@ class EmbeddedMachine:
         if (device, command) in self._commands:
             raise ValueError(f"device {device!r} has a command {command!r} already")
         self._commands[device, command] = handler
+
+    def add_close(self, close: Callable[[], None]) -> None:
+        """Be told when the machine is gone."""
+        self._closes.append(close)
+
+    def close(self) -> None:
+        """Tell every device that the machine is gone."""
+        while self._closes:
+            self._closes.pop()()
 
     def add_reset(self, reset: Callable[[ResetKind], None]) -> None:
         """Be told when the machine is reset."""

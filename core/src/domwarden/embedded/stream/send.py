@@ -48,6 +48,7 @@ class Sending:
         self._settings = settings
         self._channel: Channel | None = None
         self._writer: FrameWriter | None = None
+        self._closed = False
         self._answers: asyncio.Task[FrameType] | None = None
         self._iteration = 0
         self._pages = 0
@@ -67,8 +68,8 @@ class Sending:
         except TimeoutError:
             self.close()
             raise EngineError(
-                f"pre-copy did not converge within {limit:g} s",
-                hint="raise migration.timeout, bandwidth or downtime_limit",
+                f"pre-copy did not end within {limit:g} s",
+                hint="look after the destination, or raise migration.timeout or bandwidth",
             ) from None
         except (OSError, StreamError) as error:
             self.close()
@@ -83,7 +84,7 @@ class Sending:
         Raises EngineError when the destination said no or never heard the end, and
         OutcomeUnknownError when it heard the end and did not answer: it may hold a whole copy.
         """
-        if self._writer is None or self._channel is None:
+        if self._writer is None or self._channel is None or self._closed:
             raise EngineError("there is no stream to complete", hint="abort the move")
         told_end = False
         try:
@@ -106,7 +107,7 @@ class Sending:
             what = str(error) or "the destination did not answer in time"
             kind = OutcomeUnknownError if told_end else EngineError
             raise kind(f"the stream broke while the domain was suspended: {what}") from error
-        except EngineError:
+        except BaseException:
             self.close()
             raise
         self.close()
@@ -121,7 +122,7 @@ class Sending:
             self._answers = None
         if self._channel is not None:
             self._channel.close()
-        self._channel = self._writer = None
+        self._closed = True
 
     async def _open(self, address: Address, limit_seconds: float) -> None:
         self._channel = await connect(address, limit_seconds)
@@ -214,6 +215,8 @@ class Sending:
         )
 
     def _check_answer(self) -> None:
+        if self._closed:
+            raise EngineError("the move was given up")
         if self._answers is not None and self._answers.done():
             self._answers.result()  # raises what went wrong over there
 
