@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -110,11 +111,13 @@ class EmbeddedGuest:
 
     async def work(self) -> None:
         """Count, write, measure."""
+        digest = hashlib.sha256(b"domwarden").hexdigest()
+        await self._control.command("tpm0", "extend", {"pcr": 16, "digest": digest})
         await self._type("count start 0.02")
 
     async def facts(self) -> dict[str, str]:
         """Ask for what was given to it."""
-        return {}
+        return {"TPM PCR 16": await self._control.command("tpm0", "pcr", {"pcr": 16})}
 
     async def counted(self) -> int:
         """Ask how far it is."""

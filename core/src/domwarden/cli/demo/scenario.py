@@ -86,7 +86,17 @@ async def _work(guest: Guest, timeout_seconds: int, tell: Tell) -> dict[str, str
     await guest.guard(timeout_seconds)
     await guest.work()
     tell("the guest is armed again, measures into its TPM and writes to its disk")
-    return {**await guest.facts(), "counted": str(await guest.counted())}
+    before = await guest.facts()
+    before["counted"] = str(await _counted_past(guest, 20))
+    return before
+
+
+async def _counted_past(guest: Guest, number: int) -> int:
+    """Wait until the guest counted past a number; return how far it is."""
+    async with asyncio.timeout(BOOT_SECONDS):
+        while (now := await guest.counted()) <= number:  # noqa: ASYNC110 - only the guest knows
+            await asyncio.sleep(POLL_SECONDS)
+    return now
 
 
 async def _move(warden: Warden, tell: Tell) -> tuple[list[Moment], Moved]:
@@ -96,6 +106,8 @@ async def _move(warden: Warden, tell: Tell) -> tuple[list[Moment], Moved]:
     tell("migrate to host b in four steps, while the guest writes")
     moments: list[Moment] = []
     moved = await warden.migrate(DOMAIN, "b", observer=moments.append)
+    for alarm in moved.alarms:
+        tell(f"ALARM: {alarm}")
     return moments, moved
 
 
@@ -106,9 +118,7 @@ async def _prove(warden: Warden, guest: Guest, before: dict[str, str], tell: Tel
     after = await guest.facts()
     if after != before:
         raise DomwardenError(f"the guest changed on its way: {before} became {after}")
-    async with asyncio.timeout(BOOT_SECONDS):
-        while (now := await guest.counted()) <= then:  # noqa: ASYNC110 - only the guest knows
-            await asyncio.sleep(POLL_SECONDS)
+    now = await _counted_past(guest, then)
     (status,) = await warden.status(DOMAIN)
     if status.watchdog is None or status.watchdog.armed is not Armed.ARMED:
         raise DomwardenError(f"the watchdog is not armed on host b: {status.watchdog}")
