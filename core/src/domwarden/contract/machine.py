@@ -96,6 +96,9 @@ class Machine(Protocol):
     def add_reset(self, reset: Callable[[ResetKind], None]) -> None:
         """Be told when the machine is reset, before the guest boots again."""
 
+    def add_close(self, close: Callable[[], None]) -> None:
+        """Be told when the machine is gone: let go of what lies outside of it (files, sockets)."""
+
     def add_reading(self, read: Callable[[], Reading]) -> None:
         """Offer the watchdog's timer to ``Engine.read_watchdog``."""
 
