@@ -34,6 +34,7 @@ class DiskCommands:
         machine.add_command(self._device, "untrack", self.untrack)
         machine.add_command(self._device, "export", self.export)
         machine.add_command(self._device, "unexport", self.unexport)
+        machine.add_close(self.close)
 
     async def track(self, _arguments: Mapping[str, Any]) -> dict[str, int]:
         """Begin a mirror: from now on every block is dirty until it was copied."""
@@ -79,9 +80,13 @@ class DiskCommands:
 
     async def unexport(self, _arguments: Mapping[str, Any]) -> None:
         """Stop serving; idempotent."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop serving, when the machine is gone or the mirror is done."""
         server, self._server = self._server, None
         if server is not None:
-            await server.close()
+            server.close()
 
     async def _copy_block(self, client: NbdClient, dirty: set[int]) -> None:
         block = min(dirty)

@@ -72,30 +72,25 @@ class MirrorSourceJobs:
             await self._end.undo()
 
     async def finish(self, _context: JobContext) -> None:
-        """Put the image out of the way, now that the destination has its own and runs on it."""
-        stored = bool((self._domain.ticket or {}).get("stored"))
-        delete = self._options.after is After.DELETE
-        kept = await asyncio.to_thread(self._put_away, delete=delete and stored)
-        if delete and not stored and kept is not None:
-            raise PermanentError(
-                f"the destination's word that it stored the disk is lost: {kept} stays",
-                hint="look at the domain there before you remove it",
-            )
+        """Put the image out of the way, now that the destination runs on its own.
 
-    def _put_away(self, *, delete: bool) -> Path | None:
-        """Rename the image, or delete it; returns what is left of it."""
+        The source was released only because the destination's SYNC, which makes its image durable,
+        had succeeded: that *ready* is the word without which nothing is removed.
+        """
+        await asyncio.to_thread(self._put_away)
+
+    def _put_away(self) -> None:
         image = self._image
         kept = names.kept(image, names.migration_of(self._domain))
         if not image.exists() or kept.exists():
-            return kept if kept.exists() else None  # an earlier call did it
+            return  # an earlier call did it
         seen = look(image, self._options.format)
         if seen.identity != (self._domain.given or {}).get("identity"):
             raise PermanentError(f"{image} is not the image that was mirrored: it stays")
-        if delete:
+        if self._options.after is After.DELETE:
             remove(image)
-            return None
-        publish(image, kept)
-        return kept
+        else:
+            publish(image, kept)
 
     def _refusals(self, image: Image) -> list[Refusal]:
         found = []

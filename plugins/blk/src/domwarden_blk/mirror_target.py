@@ -40,8 +40,8 @@ class MirrorTargetJobs:
         """Let the source write the target."""
         return {"address": dict(await present(self._end).offer())}
 
-    async def sync(self, context: JobContext) -> dict[str, Any]:
-        """Compare, close the door, and make everything durable."""
+    async def sync(self, context: JobContext) -> None:
+        """Compare, close the door, and make everything durable: after it the source may let go."""
         ticket = self._domain.ticket or {}
         if not ticket.get("mirrored"):
             raise PermanentError("the source never said that the mirror is complete")
@@ -51,16 +51,14 @@ class MirrorTargetJobs:
         await present(self._end).withdraw()
         await asyncio.to_thread(sync_file, self._partial)
         await asyncio.to_thread(sync_directory, self._partial.parent)
-        return {"stored": True}
 
     async def recover(self, _context: JobContext) -> None:
         """Remove the target: its name is this migration's own."""
         await asyncio.to_thread(remove, self._partial)
 
-    async def finish(self, _context: JobContext) -> dict[str, Any]:
+    async def finish(self, _context: JobContext) -> None:
         """Give the image its name; the running process has it open and does not notice."""
         await asyncio.to_thread(publish, self._partial, self._image)
-        return {"stored": True}
 
     def _refusals(self) -> list[Refusal]:
         ticket = self._domain.ticket or {}

@@ -20,27 +20,25 @@ class NbdServer:
         self._handle = handle
         self._export = export.encode()
         self._server: asyncio.Server | None = None
+        self._path: Path | None = None
         self._connections: set[asyncio.StreamWriter] = set()
-
-    @property
-    def listening(self) -> bool:
-        """Whether clients can connect."""
-        return self._server is not None
 
     async def listen(self, path: Path) -> None:
         """Serve on a socket that only the owner may use; one left behind is replaced."""
         listener = await asyncio.to_thread(_bind, path)
+        self._path = path
         self._server = await asyncio.start_unix_server(self._serve, sock=listener)
 
-    async def close(self) -> None:
-        """Stop serving and drop every client."""
-        if self._server is None:
-            return
+    def close(self) -> None:
+        """Stop serving and drop every client; idempotent, and quick enough for the event loop."""
         server, self._server = self._server, None
+        if server is None:
+            return
         server.close()
         for writer in tuple(self._connections):
             writer.close()
-        await server.wait_closed()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
@@ -106,6 +104,7 @@ class NbdServer:
 
 
 def _bind(path: Path) -> socket.socket:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     try:

@@ -47,10 +47,12 @@ class Shared:
 
     async def check_destination(self, _context: JobContext) -> dict[str, Any] | list[Refusal]:
         """Refuse an image that cannot be the source's."""
-        source = self._domain.ticket or {}
         image = await self._look()
         if isinstance(image, Refusal):
             return [image]
+        source = self._domain.ticket
+        if source is None:
+            return {}  # the source refuses by itself
         here = {
             "name": image.path.resolve().name,
             "device": image.is_device,

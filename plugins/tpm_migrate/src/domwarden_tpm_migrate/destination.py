@@ -38,8 +38,11 @@ class DestinationJobs:
         ]
         return refusals or {"tpm": str(self._options.model), "carrier": str(self._carrier)}
 
-    async def sync(self, _context: JobContext) -> dict[str, Any]:
-        """See the state here and durable, and say so; raises PermanentError."""
+    async def sync(self, _context: JobContext) -> None:
+        """See the state here and durable, after which the source may let go of its own.
+
+        Raises PermanentError.
+        """
         if self._carrier is Carrier.MODEL:
             await self._settle_model()
         state = self._places.arriving
@@ -49,7 +52,6 @@ class DestinationJobs:
             if not await asyncio.to_thread(directories.holds_state, state):
                 raise PermanentError(f"the TPM's state did not arrive in {state}")
             await asyncio.to_thread(directories.sync_all, state)
-        return {"stored": True}
 
     async def recover(self, _context: JobContext) -> None:
         """Remove what arrived under this migration's name."""
@@ -76,7 +78,9 @@ class DestinationJobs:
 
     def _differs(self) -> Refusal | None:
         here = {"tpm": str(self._options.model), "carrier": str(self._carrier)}
-        there = self._domain.ticket or {}
+        there = self._domain.ticket
+        if there is None:
+            return None  # the source refuses by itself
         wrong = [key for key, value in here.items() if there.get(key) != value]
         if not wrong:
             return None
@@ -110,7 +114,11 @@ class DestinationJobs:
         except PermanentError as error:
             return Refusal("tpm-key", str(error), "put the source's key there")
         saved_elsewhere = self._domain.movement is Movement.RESTORE
-        if saved_elsewhere or here == (self._domain.ticket or {}).get("key", ""):
+        if (
+            saved_elsewhere
+            or self._domain.ticket is None
+            or here == self._domain.ticket.get("key", "")
+        ):
             return None
         return Refusal(
             "tpm-key",

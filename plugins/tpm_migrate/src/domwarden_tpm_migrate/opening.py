@@ -24,6 +24,8 @@ async def open_tpm(domain: Domain, options: Options, _context: JobContext) -> No
     if brought_by_tool(domain, options):
         return
     if arrives(domain):
+        if not (domain.ticket or {}).get("tpm"):
+            raise PermanentError(f"the source has no TPM {domain.device}, but there is one here")
         if domain.movement is Movement.MIGRATE:
             await asyncio.to_thread(_require_absent, places)
         await swtpm.end(places)
@@ -45,7 +47,9 @@ async def close_tpm(domain: Domain, _context: JobContext) -> None:
     if arrives(domain):
         await asyncio.to_thread(directories.remove, places.arriving)
     elif domain.movement is Movement.MIGRATE and domain.end is End.SOURCE:
-        await asyncio.to_thread(_remove_departed, domain, places)
+        # ``finish`` gave it this name, and is called only once the destination's SYNC, which makes
+        # its own state durable, had succeeded and the domain ran there.
+        await asyncio.to_thread(directories.remove, places.departed)
 
 
 def _require_absent(places: Places) -> None:
@@ -62,14 +66,3 @@ def _require_settled(domain: Domain, places: Places) -> None:
             f" {leftovers[0].name}",
             hint=f"settle that move: domwarden recover {domain.name}",
         )
-
-
-def _remove_departed(domain: Domain, places: Places) -> None:
-    if not places.departed.is_dir():
-        return
-    if not (domain.ticket or {}).get("stored"):
-        raise PermanentError(
-            f"the destination's word that it stored the TPM is lost: {places.departed} stays",
-            hint="look at the domain there before you remove it: it holds keys",
-        )
-    directories.remove(places.departed)
