@@ -295,6 +295,9 @@ class World:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.faults = Faults()
+        if os.environ.get("TOY_FAIL"):  # for another process: "HOST COMMAND"
+            host, command = os.environ["TOY_FAIL"].split()
+            self.faults.before[host, command] = EngineError("as the environment wants")
         self.said: list[Said] = []
         self.options: dict[str, dict[str, Any]] = {}
         self.points: list[str] = []

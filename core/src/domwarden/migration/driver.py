@@ -1,8 +1,8 @@
 """The process that drives one move: ``python -m domwarden.migration.driver``.
 
 It reads a request from its input and writes moments and a last word as JSON lines. The process that
-was started is only a watcher: it forks the one that works, hands on what that one says, and when it
-dies without a last word runs the recovery at once. Nobody needs to listen: both go on without.
+was started ends at once and leaves a watcher, which forks the one that works, hands on what that
+one says, and when it dies without a last word runs the recovery at once. Nobody needs to listen.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def installed_hub(request: Request, observer: Observer) -> Hub:
 def main(make_hub: Callable[[Request, Observer], Hub] = installed_hub) -> int:
     """Drive the move that standard input names; returns the exit status."""
     request = Request.from_json(json.loads(sys.stdin.readline()))
+    if os.fork():
+        return 0  # the caller has no child to wait for, and leaves none behind
     reading, writing = os.pipe()
     # No thread and no event loop exists yet, so the fork is a whole and cheap copy.
     worker = os.fork()
@@ -47,7 +49,7 @@ def main(make_hub: Callable[[Request, Observer], Hub] = installed_hub) -> int:
     if not spoke:
         os.environ.pop("DOMWARDEN_CRASH_AT", None)  # meant for the one that died
         _say(1, last_word(asyncio.run(_recovered(request, make_hub))))
-    return 0
+    os._exit(0)
 
 
 def _work(request: Request, writing: int, make_hub: Callable[[Request, Observer], Hub]) -> None:

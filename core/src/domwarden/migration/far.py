@@ -81,4 +81,4 @@ class LocalEnd(FarEnd):
 
     async def perform(self, action: Action) -> Mapping[str, Any]:
         """Have the destination do what the plan says."""
-        return await self._side.perform(action, {})
+        return await self._side.perform(action)

@@ -83,7 +83,7 @@ class Receiver:
         handler = _FORWARD.get(message.step)
         if handler is not None:
             return await handler(side)
-        return await side.perform(Action(message.step), message.body)
+        return await side.perform(Action(message.step))
 
     async def _test(self, message: Message) -> Answer:
         """Ask this host and its devices about a move; keeps and changes nothing."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import enum
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: A driver that says nothing for so long is not waited for; it goes on all the same.
 SILENCE_SECONDS = 3600.0
+#: How long Python may take to start on a busy host.
+START_SECONDS = 60.0
 #: The longest line a driver writes: a moment with some data.
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -126,28 +128,36 @@ async def drive(
 
     Cancelling the caller leaves the driver to finish the move by itself.
     """
-    process = await asyncio.create_subprocess_exec(
-        *program,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=None,
-        start_new_session=True,  # Ctrl-C at the caller's terminal is not for it
-        limit=LINE_LIMIT_BYTES,
+    reading, writing = os.pipe()
+    reader = asyncio.StreamReader(limit=LINE_LIMIT_BYTES)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", 0)
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(request.as_json()).encode() + b"\n")
-    with contextlib.suppress(ConnectionError):  # it died: its last word is missing below
-        await process.stdin.drain()
-    process.stdin.close()
+    try:
+        try:
+            # Not a pipe of asyncio's own: closing that one would kill the process.
+            process = await asyncio.create_subprocess_exec(
+                *program, stdin=asyncio.subprocess.PIPE, stdout=writing, start_new_session=True
+            )
+        finally:
+            os.close(writing)
+        async with asyncio.timeout(START_SECONDS):
+            # The driver leaves this process behind as soon as it has the request.
+            await process.communicate(json.dumps(request.as_json()).encode() + b"\n")
+        return read_last_word(await _follow(reader, observer))
+    finally:
+        transport.close()
+
+
+async def _follow(reader: asyncio.StreamReader, observer: Observer) -> Mapping[str, Any]:
     word: Mapping[str, Any] | None = None
     while True:
         try:
             async with asyncio.timeout(SILENCE_SECONDS):
-                line = await process.stdout.readline()
+                line = await reader.readline()
         except TimeoutError:
             raise BrokenError(
-                f"the process {process.pid} that drives the move says nothing",
+                "the process that drives the move says nothing",
                 hint="see `domwarden status`; it holds the domain's lock while it lives",
             ) from None
         if not line:
@@ -157,10 +167,9 @@ async def drive(
             observer(Moment.from_json(said["moment"]))
         else:
             word = said
-    await process.wait()
     if word is None:
         raise BrokenError(
             "the process that drove the move died, and so did its watcher",
             hint="run `domwarden recover`",
         )
-    return read_last_word(word)
+    return word

@@ -103,8 +103,7 @@ class Settling:
                 self._note_answer(await self.far.perform(next_.action))
             else:
                 assert self.source is not None
-                body: Mapping[str, Any] = {"epoch": self.record.epoch + 2}
-                await self.source.perform(next_.action, body)
+                await self.source.perform(next_.action)
         except BrokenError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug in an engine must not end a recovery

@@ -123,9 +123,10 @@ class SourceSide(Side):
             self._tell_blackout(What.RESUMED, 0.0)
         await self.note(Fact.RESUMED)
 
-    async def take_back(self, epoch: int) -> None:
-        """Own the domain again, which the destination gave back under a newer epoch."""
+    async def take_back(self) -> None:
+        """Own the domain again, under an epoch newer than the one that the destination returned."""
         record = self.record
+        epoch = record.epoch + 3
         desired = Desired.RUNNING if record.running else Desired.PAUSED
         back = DomainRecord(record.domain, epoch, desired, record.definition)
         happened = self.site.happened(record.domain, HistoryKind.RETURNED, record.peer)
@@ -178,14 +179,14 @@ class SourceSide(Side):
         """Return what this end knows, observed now."""
         return dataclasses.replace(await super().view(), decision=self.decision)
 
-    async def perform(self, action: Action, body: Mapping[str, object]) -> None:
+    async def perform(self, action: Action) -> None:
         """Do what the plan says for this end."""
         if action is Action.ABORT:
             await self.commit_abort()
         elif action is Action.RELEASE:
             await self.release()
         elif action is Action.TAKE_BACK:
-            await self.take_back(int(str(body["epoch"])))
+            await self.take_back()
         elif action is Action.RECOVER_LATE:
             await self.recover_late()
         elif action is Action.RESUME:

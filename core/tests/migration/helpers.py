@@ -1,0 +1,68 @@
+"""What the tests of moves share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from domwarden.contract import OutcomeUnknownError
+from domwarden.journal import DomainRecord
+from domwarden.migration import Link, Message, Moved, Settled, migrate
+from domwarden.plan import Desired
+
+from .world import World
+
+MEMORY = "precious"
+
+
+async def running_domain(world: World, *, paused: bool = False) -> None:
+    """Start a domain on host a as an earlier run did."""
+    async with world.hub("a") as hub:
+        definition = await world.engine("a").realize(world.definition(), None)  # type: ignore[arg-type]  # the toy asks no devices
+        world.engine("a").write("web1", state="paused" if paused else "running", memory=MEMORY)
+        desired = Desired.PAUSED if paused else Desired.RUNNING
+        await hub.site.journal.write(DomainRecord("web1", 1, desired, definition))
+    world.points.clear()
+    world.said.clear()
+
+
+async def move(world: World, source: str = "a", to: str = "b", **more: Any) -> Moved:
+    """Migrate the domain as the command line does."""
+    async with world.hub(source, **more) as hub, hub.acting("web1"):
+        return await migrate(hub, "web1", to)
+
+
+async def recover(world: World, hosts: str) -> list[Settled]:
+    """Run `recover` on the hosts, one after another."""
+    settled = []
+    for host in hosts:
+        async with world.hub(host) as hub:
+            settled += await hub.settle()
+    return settled
+
+
+class FaultyLink(Link):
+    """Loses requests or answers, repeats and refuses messages, by the message's step."""
+
+    def __init__(self, link: Link, faults: dict[str, list[str]]) -> None:
+        self.link = link
+        self.faults = faults
+
+    async def send(self, message: Message) -> Mapping[str, Any]:
+        faults = self.faults.get(message.step) or self.faults.get("*") or []
+        fault = faults.pop(0) if faults else ""
+        if fault in {"lost request", "dead"}:
+            if fault == "dead":
+                faults.append("dead")
+            raise OutcomeUnknownError("the peer does not answer")
+        answer = await self.link.send(message)
+        if fault == "repeated":
+            answer = await self.link.send(message)
+        if fault == "lost answer":
+            raise OutcomeUnknownError("the peer does not answer")
+        return answer
+
+
+def faulty(faults: dict[str, list[str]]) -> Callable[[str, Link], Link]:
+    """Return what wraps a world's links with these faults, used up one by one."""
+    return lambda _peer, link: FaultyLink(link, faults)
