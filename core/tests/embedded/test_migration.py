@@ -218,21 +218,26 @@ async def test_destination_that_dies_after_the_suspend_leaves_the_guest_to_abort
 @contextlib.asynccontextmanager
 async def hanging_destination(path, answer):
     """A listener that says so much and then nothing more."""
-    waiting = asyncio.Event()
+    ends = []
 
     async def serve(reader, writer):
+        end = asyncio.Event()
+        ends.append(end)
         writer.write(answer)
-        while not waiting.is_set() and await reader.read(1024 * 1024):
-            pass
-        writer.close()
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1024 * 1024):
+                pass
+        writer.transport.abort()
+        end.set()
 
     server = await asyncio.start_unix_server(serve, sock=bind_unix(path))
     try:
         yield {"unix": str(path)}
     finally:
-        waiting.set()
         server.close()
-        await asyncio.sleep(0)
+        for end in ends:
+            await end.wait()
+        await asyncio.sleep(0)  # the transports close
 
 
 async def test_destination_that_never_answers_times_out_in_pre_copy(tmp_path):
