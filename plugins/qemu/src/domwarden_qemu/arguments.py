@@ -16,6 +16,9 @@ JSON_OPTIONS = frozenset({"device", "netdev", "blockdev", "object"})
 #: The descriptors that QEMU inherits.
 CONTROL_FD, EVENTS_FD, MOVE_FD, CONSOLE_FD, STREAM_FD = 10, 11, 12, 13, 14
 
+#: Before the engine's own ids, so that no device of a domain's file can have the same.
+PREFIX = "domwarden."
+
 #: What a watchdog's action is called in QEMU (``-action watchdog=``).  ``dump`` pauses: the dump is
 #: written by whoever hears the event, and a guest that waits meanwhile cannot lose its evidence.
 WATCHDOG_ACTIONS: Mapping[Action, str] = {
@@ -115,12 +118,13 @@ def _first_bare(argument: QemuArgument) -> list[str]:
 def _monitors(files: Files) -> list[str]:
     command: list[str] = []
     for name, number in (("control", CONTROL_FD), ("events", EVENTS_FD), ("move", MOVE_FD)):
-        socket = {"backend": "socket", "id": name, "fd": number, "server": True, "wait": False}
+        own = f"{PREFIX}{name}"
+        socket = {"backend": "socket", "id": own, "fd": number, "server": True, "wait": False}
         command += render(QemuArgument("chardev", socket))
-        command += render(QemuArgument("mon", {"chardev": name, "mode": "control"}))
+        command += render(QemuArgument("mon", {"chardev": own, "mode": "control"}))
     console = {
         "backend": "socket",
-        "id": "console",
+        "id": f"{PREFIX}console",
         "fd": CONSOLE_FD,
         "server": True,
         "wait": False,
@@ -128,7 +132,7 @@ def _monitors(files: Files) -> list[str]:
         "logappend": True,
     }
     command += render(QemuArgument("chardev", console))
-    serial = {"driver": "isa-serial", "id": "console", "chardev": "console"}
+    serial = {"driver": "isa-serial", "id": f"{PREFIX}console", "chardev": f"{PREFIX}console"}
     return command + render(QemuArgument("device", serial))
 
 

@@ -23,6 +23,7 @@ KINDS: Mapping[str, EventKind] = {
     "GUEST_PANICKED": EventKind.PANICKED,
 }
 
+RECONNECT_SECONDS = 0.3
 #: Measured: 0.06 to 0.1 s under TCG.
 ECHO_SECONDS = 2.0
 
@@ -84,6 +85,6 @@ async def follow(
                         yield event
         except EngineError:
             # QEMU closes its sockets a moment before the kernel sees it end.
-            await process.ended(record, files.pidfile, 1.0)
+            await process.ended(record, files.pidfile, RECONNECT_SECONDS)
     words = process.last_words(files.log, record.log_offset) if record is not None else ""
     yield Event(EventKind.GONE, time.time(), {"detail": words})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domwarden.contract import Definition, EngineError, QemuArgument, Room
@@ -32,11 +32,19 @@ def live(definition: Definition, room: Room, capabilities: Capabilities) -> Defi
         "qemu": capabilities.version,
         **settled,
         "addresses": addresses,
-        "devices": [dict(entry.value) for entry in placed if entry.option == "device"],
+        "devices": _devices(placed, settled),
     }
     if definition.watchdog is not None:
         facts["watchdog_action"] = WATCHDOG_ACTIONS[definition.watchdog.action]
     return dataclasses.replace(definition, live=facts)
+
+
+def _devices(placed: Sequence[QemuArgument], settled: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the cards as they are here, and those of the guest that are unplugged just now."""
+    here = [dict(argument.value) for argument in placed if argument.option == "device"]
+    ids = {entry.get("id") for entry in here}
+    away = [dict(entry) for entry in settled.get("devices", ()) if entry.get("id") not in ids]
+    return here + away
 
 
 def action(definition: Definition) -> str:
@@ -72,6 +80,5 @@ def place(definition: Definition, room: Room) -> list[QemuArgument]:
                 value.setdefault("addr", was["addr"])
         if not argument.later:
             placed.append(QemuArgument(argument.option, value))
-    if started:
-        raise EngineError(f"{definition.name}: devices are missing here: {', '.join(started)}")
+    # One that is missing here was unplugged for the move; if not, QEMU names it when it loads.
     return placed
