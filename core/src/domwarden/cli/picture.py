@@ -76,9 +76,10 @@ def _panel(chart: Chart, begin: float, end: float, top: int, title: str) -> str:
                 f'stroke-dasharray="2 3"><title>{escape(mark.name)}</title></line>'
             )
             if shown is None or at - shown > 62:
+                late = at > _LEFT + _WIDTH - 60
                 parts.append(
-                    f'<text x="{at + 2:.1f}" y="{top + 24}" font-size="9">'
-                    f"{escape(mark.name)}</text>"
+                    f'<text x="{at - 2 if late else at + 2:.1f}" y="{top + 24}" font-size="9" '
+                    f'text-anchor="{"end" if late else "start"}">{escape(mark.name)}</text>'
                 )
                 shown = at
     for tick in range(5):
