@@ -61,11 +61,7 @@ class MirrorTargetJobs:
         await asyncio.to_thread(publish, self._partial, self._image)
 
     def _refusals(self) -> list[Refusal]:
-        ticket = self._domain.ticket or {}
-        if ticket.get("placement") != "mirror":
-            return [
-                Refusal("no-disk-there", "the source has no such disk", "compare the two files")
-            ]
+        ticket = self._domain.ticket or {}  # none where the source refuses by itself
         checks = (self._in_the_way(ticket), self._directory(ticket), self._tools(), self._socket())
         return [refusal for refusal in checks if refusal is not None]
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from domwarden.contract import QemuControl
+from domwarden.contract import EngineError, QemuControl
 
 
 class Wakeups:
@@ -50,3 +50,13 @@ async def wakeups(control: QemuControl, name: str, *events: str) -> AsyncIterato
             yield waiting
         finally:
             await waiting.close()
+
+
+@contextlib.asynccontextmanager
+async def within(seconds: float, what: str) -> AsyncIterator[None]:
+    """Bound the context; raises EngineError that says what did not happen in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise EngineError(f"{what} within {seconds:g} s") from None

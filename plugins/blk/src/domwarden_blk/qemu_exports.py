@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 
 from domwarden.contract import Domain, EngineError, OutcomeUnknownError, QemuControl
 from domwarden_blk.ends import SocketAddress
 from domwarden_blk.names import export_socket
-from domwarden_blk.qemu_events import wakeups
+from domwarden_blk.qemu_events import wakeups, within
 
 _POLL_SECONDS = 0.5
 _GONE_SECONDS = 10.0
@@ -61,7 +60,7 @@ class QemuExport:
                 await self._control.execute(
                     "block-export-del", {"id": self._export, "mode": "hard"}
                 )
-            async with asyncio.timeout(_GONE_SECONDS):
+            async with within(_GONE_SECONDS, f"QEMU did not end {self._export}"):
                 while self._export in (exports := await self._exports()):
                     await events.wait(_POLL_SECONDS)
         if not exports:

@@ -10,13 +10,14 @@ from typing import Any
 from domwarden.contract import Domain, EngineError, JobContext, OutcomeUnknownError, QemuControl
 from domwarden_blk.digest import digests_of
 from domwarden_blk.ends import SocketAddress
-from domwarden_blk.qemu_events import Wakeups, wakeups
+from domwarden_blk.qemu_events import Wakeups, wakeups, within
 from domwarden_blk.qemu_exports import QemuExport
 
 _EVENTS = ("BLOCK_JOB_READY", "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED", "BLOCK_JOB_ERROR")
 _POLL_SECONDS = 0.25
 _CONVERGE_SECONDS = 60.0
-_UNDO_SECONDS = 20.0
+_UNDO_SECONDS = 30.0
+_CUT_SECONDS = 2.0
 #: ``running`` turns into ``ready`` when only late writes are missing; what failed is ``concluded``.
 _READY = frozenset({"ready", "standby"})
 _ENDING = frozenset({"waiting", "pending", "concluded"})
@@ -76,7 +77,8 @@ class QemuSource:
 
         The ended job stays, so that this can be asked again; it goes with the process or in undo.
         """
-        async with asyncio.timeout(_CONVERGE_SECONDS), self._listen() as events:
+        late = f"the last writes of disk {self._device} did not arrive"
+        async with within(_CONVERGE_SECONDS, late), self._listen() as events:
             job = await self._ended(events)
         if job is None or job.get("error") or job["current-progress"] != job["total-progress"]:
             raise self._failed(job)
@@ -123,14 +125,19 @@ class QemuSource:
         )
 
     async def _give_up(self) -> None:
-        async with self._listen() as events:
-            with contextlib.suppress(EngineError):
-                # Refused when the job just ended by itself.
-                await self._control.execute(
-                    "block-job-cancel", {"device": self._job, "force": True}
-                )
-            async with asyncio.timeout(_UNDO_SECONDS):
-                await self._ended(events)
+        stuck = f"the mirror of disk {self._device} did not end"
+        async with within(_UNDO_SECONDS, stuck), self._listen() as events:
+            while True:
+                with contextlib.suppress(EngineError):
+                    # Refused when the job just ended by itself.
+                    by_force = {"device": self._job, "force": True}
+                    await self._control.execute("block-job-cancel", by_force)
+                try:
+                    async with asyncio.timeout(_CUT_SECONDS):
+                        await self._ended(events)
+                    break
+                except TimeoutError:
+                    await self._yank()  # a request may have found its way to the target since
         await self._control.execute("job-dismiss", {"id": self._job})
 
     async def _drop_target(self) -> None:
