@@ -48,12 +48,16 @@ async def read(files: Files, control: Monitor, samples: Samples) -> Reading:
     """Save the devices' state without the memory, and read the card's timer in it.
 
     ``xen-save-devices-state`` (qapi/migration.json) works on any guest; it stops a running one for
-    about 2 ms.  During a move it would disturb QEMU's own, so then nothing is known.
+    about 2 ms.  During a move it would disturb QEMU's own, so then nothing is known.  Nor is
+    anything while a device blocks migration: QEMU 7.2 crashes when it saves one that declares no
+    state at all (``nvme``), and no reading is worth a guest.
     """
     async with control.session() as session:
         migration = await session.execute("query-migrate")
         status = await session.execute("query-status")
         if migration.get("status") in UNDER_WAY or status["status"] in _UNREADABLE:
+            return Reading()
+        if migration.get("blocked-reasons"):
             return Reading()
         arguments = {"filename": str(files.devicestate), "live": True}
         with samples.taking():
