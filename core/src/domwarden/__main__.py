@@ -1,0 +1,5 @@
+"""The door of ``python -m domwarden``."""
+
+from domwarden.cli import main
+
+main()

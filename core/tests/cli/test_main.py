@@ -1,0 +1,97 @@
+"""The command line answers quickly, and expected errors in one line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+DOMAIN = "domain: {name}\nengine: embedded\nmemory: 2MiB\n"
+
+
+def domwarden(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "domwarden", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=cwd,
+        check=False,
+    )
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from domwarden.cli.main import domwarden\n"
+        "domwarden.main(['--help'], standalone_mode=False)\n"
+        "heavy = {'stevedore', 'rich', 'voluptuous', 'yaml', 'sqlite3', 'asyncio', 'json'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "migrate" in run.stdout
+    assert run.stderr.strip() == "[]"
+
+
+def test_a_misspelt_verb_is_told_its_neighbour() -> None:
+    run = domwarden("migrat")
+    assert run.returncode == 2
+    assert "did you mean 'migrate'?" in run.stderr
+
+
+def test_check_names_every_problem_and_exits_1(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(DOMAIN.format(name="good"))
+    (tmp_path / "bad.yaml").write_text("domain: bad\nengine: embeded\nmemroy: 2MiB\n")
+    run = domwarden("check", "good.yaml", "bad.yaml", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "bad.yaml:2:9: engine:" in run.stdout
+    assert "did you mean" in run.stdout
+    assert "good.yaml" not in run.stdout
+    as_json = domwarden("check", "--json", "bad.yaml", cwd=tmp_path)
+    assert {problem["line"] for problem in json.loads(as_json.stdout)} >= {2, 3}
+
+
+def test_check_of_good_files_exits_0_and_says_nothing_on_stdout(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(DOMAIN.format(name="good"))
+    run = domwarden("check", "good.yaml", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (0, "")
+
+
+def test_plugins_and_schema_are_json_for_programs() -> None:
+    drivers = json.loads(domwarden("plugins", "--json").stdout)
+    assert {"kind", "name", "distribution", "version", "contract"} <= set(drivers[0])
+    assert json.loads(domwarden("schema").stdout)["$schema"]
+
+
+def test_an_unknown_domain_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "host.yaml").write_text("host: a\nstate: state\n")
+    run = domwarden("stop", "nobody", "-H", "host.yaml", cwd=tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.startswith("domwarden: ")
+    assert "Traceback" not in run.stderr
+
+
+def test_a_domain_lives_from_start_to_restore(tmp_path: Path) -> None:
+    (tmp_path / "host.yaml").write_text("host: a\nstate: s\n")
+    (tmp_path / "web1.yaml").write_text(DOMAIN.format(name="web1"))
+
+    def run(*words: str) -> str:
+        done = domwarden(*words, "-H", "host.yaml", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("start", "web1.yaml")
+    try:
+        (status,) = json.loads(run("status", "--json"))
+        assert (status["name"], status["state"]) == ("web1", "running")
+        run("save", "web1", "saved")
+        run("restore", "saved")
+        (status,) = json.loads(run("status", "web1", "--json"))
+        assert status["state"] == "running"
+        stale = domwarden("restore", "saved", "-H", "host.yaml", cwd=tmp_path)
+        assert stale.returncode == 1
+        assert "stale-save" in stale.stderr
+    finally:
+        run("stop", "web1")
+    assert run("recover") == ""
