@@ -141,6 +141,8 @@ class DestinationSide(Side):
         """Let the granted copy run, and see it; returns how long ago that was."""
         if Fact.RAN in self.facts:
             return 0.0
+        if Fact.RETURNED in self.facts:
+            raise PermanentError(f"{self.site.host.name} gave {self.record.domain} back")
         await self.note(Fact.ACTIVATING)
         with self.herald.step("activate"):
             try:

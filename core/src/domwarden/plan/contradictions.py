@@ -28,6 +28,10 @@ def contradiction(source: View | None, destination: View | None) -> str | None:
 
 
 def _destination(view: View) -> str | None:
+    if view.has(Fact.RAN) and not view.has(Fact.GRANTED):
+        return "the destination ran the domain without a grant"
+    if view.has(Fact.RAN, Fact.RETURNED):
+        return "the destination gave a domain back that had run there"
     if view.has(Fact.GRANTED, Fact.GAVE_UP):
         return "the destination gave the move up and was granted the domain"
     if view.state is RunState.RUNNING and not view.has(Fact.GRANTED) and not view.done:
@@ -38,6 +42,8 @@ def _destination(view: View) -> str | None:
 
 
 def _pair(source: View, destination: View) -> str | None:
+    if source.has(Fact.RETURNED) and destination.has(Fact.RAN):
+        return "the source took a domain back that had run at the destination"
     granted = destination.has(Fact.GRANTED)
     if source.decision is not Decision.RELEASED and granted:
         return "the destination was granted a domain that the source never released"

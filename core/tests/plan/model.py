@@ -1,0 +1,236 @@
+"""A world of two ends small enough to visit every state it can be in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from domwarden.contract import End, RunState
+from domwarden.plan import Action, Decision, Fact, Next, View, settle
+
+GONE = {RunState.ABSENT, RunState.ENDED}
+
+
+_HOME = View(state=RunState.RUNNING)
+_AWAY = View(state=RunState.ABSENT, known=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """Both ends, the step that an uninterrupted driver does next, and what happened for good."""
+
+    source: View = _HOME
+    destination: View = _AWAY
+    #: The driver's next step; None once it was interrupted.
+    driver: int | None = 0
+    #: How far the driver came: messages up to there may arrive again.
+    sent: int = 0
+    ran_there: bool = False
+    source_died: bool = False
+    destination_died: bool = False
+
+    def at_source(self, *facts: Fact, **changes: object) -> World:
+        """Return the world with the source changed."""
+        return dataclasses.replace(self, source=_changed(self.source, facts, changes))
+
+    def at_destination(self, *facts: Fact, **changes: object) -> World:
+        """Return the world with the destination changed."""
+        return dataclasses.replace(self, destination=_changed(self.destination, facts, changes))
+
+    @property
+    def running(self) -> int:
+        """How many copies run."""
+        return [self.source.state, self.destination.state].count(RunState.RUNNING)
+
+
+def _changed(view: View, facts: tuple[Fact, ...], changes: dict[str, object]) -> View:
+    return dataclasses.replace(view, facts=view.facts | set(facts), **changes)  # type: ignore[arg-type]  # a test's shorthand
+
+
+def willing(view: View) -> bool:
+    """Say whether a destination takes further steps of the move."""
+    return not view.done and not view.facts & {Fact.GAVE_UP, Fact.RETURNED}
+
+
+def drive(world: World, step: int) -> World | None:
+    """Do one step of the driver; None when it fails, which ends the driver."""
+    source, destination = world.source, world.destination
+    match STEPS[step]:
+        case "opened":
+            return world.at_destination(Fact.OPENED, known=True) if willing(destination) else None
+        case "listen":
+            ok = willing(destination) and destination.state is RunState.ABSENT
+            return world.at_destination(state=RunState.INCOMING) if ok else None
+        case "suspend":
+            return (
+                world.at_source(state=RunState.SUSPENDED)
+                if source.state is RunState.RUNNING
+                else None
+            )
+        case "complete":
+            if source.state is not RunState.SUSPENDED or destination.state is not RunState.INCOMING:
+                return None
+            return world.at_source(state=RunState.DEPARTED)
+        case "received":
+            ok = willing(destination) and destination.state is RunState.INCOMING
+            return world.at_destination(state=RunState.RECEIVED) if ok else None
+        case "ready":
+            ok = willing(destination) and destination.state is RunState.RECEIVED
+            return world.at_destination(Fact.READY) if ok else None
+        case "release":
+            if source.decision is not Decision.UNDECIDED:
+                return None
+            return world.at_source(decision=Decision.RELEASED)
+        case "grant":
+            ok = willing(destination) and destination.has(Fact.READY)
+            return world.at_destination(Fact.GRANTED, Fact.ACTIVATING) if ok else None
+        case "activate":
+            return _activated(world)
+        case "ran":
+            return world.at_destination(Fact.RAN)
+        case "finish there":
+            return world.at_destination(Fact.FINISHED)
+        case "finish here":
+            return world.at_source(Fact.FINISHED)
+        case "stop":
+            return _stopped(world)
+        case "stopped":
+            return world.at_source(Fact.STOPPED)
+        case "done there":
+            return world.at_destination(done=True)
+        case "done here":
+            return world.at_source(done=True)
+    raise AssertionError(STEPS[step])
+
+
+STEPS = (
+    "opened",
+    "listen",
+    "suspend",
+    "complete",
+    "received",
+    "ready",
+    "release",
+    "grant",
+    "activate",
+    "ran",
+    "finish there",
+    "finish here",
+    "stop",
+    "stopped",
+    "done there",
+    "done here",
+)
+#: The driver's steps that are messages, and so may arrive again later: (first, last) of each.
+MESSAGES = ((0, 1), (4, 5), (7, 9))
+
+
+def _activated(world: World) -> World | None:
+    if world.destination.state is RunState.RUNNING:
+        return world
+    if world.destination.state is not RunState.RECEIVED or not willing(world.destination):
+        return None
+    assert world.destination.has(Fact.GRANTED), "ran without a grant"
+    return dataclasses.replace(world.at_destination(state=RunState.RUNNING), ran_there=True)
+
+
+def _stopped(world: World) -> World:
+    assert world.ran_there, "a copy was destroyed before the other one ran"
+    return world.at_source(state=RunState.ABSENT)
+
+
+def _discarded(world: World) -> World:
+    assert not (world.ran_there and world.destination.state not in GONE), "a copy that ran is gone"
+    return world.at_destination(state=RunState.ABSENT)
+
+
+def perform(world: World, next_: Next) -> list[World]:
+    """Return the worlds after each part of an action; the last one is the action done."""
+    here = world.at_source if next_.end is End.SOURCE else world.at_destination
+    match next_.action:
+        case Action.ABORT | Action.RELEASE:
+            wanted = Decision.ABORTED if next_.action is Action.ABORT else Decision.RELEASED
+            return (
+                [here(decision=wanted)] if world.source.decision is Decision.UNDECIDED else [world]
+            )
+        case Action.TAKE_BACK:
+            return [here(Fact.RETURNED)]
+        case Action.RESUME:
+            if world.source.state in GONE:
+                return [here(Fact.RESUMED)]
+            resumed = here(state=RunState.RUNNING)
+            return [resumed, resumed.at_source(Fact.RESUMED)]
+        case Action.STOP:
+            stopped = _stopped(world)
+            return [stopped, stopped.at_source(Fact.STOPPED)]
+        case Action.GIVE_UP:
+            return [here(Fact.GAVE_UP, known=True)]
+        case Action.DISCARD:
+            return [_discarded(world)]
+        case Action.GRANT | Action.ACTIVATE:
+            granted = world
+            if next_.action is Action.GRANT:
+                granted = here(Fact.GRANTED)
+            granted = granted.at_destination(Fact.ACTIVATING)
+            activated = _activated(granted)
+            if activated is None:
+                return [granted]
+            return [granted, activated, activated.at_destination(Fact.RAN)]
+        case Action.RETURN:
+            assert not world.ran_there, "a domain that ran was given back"
+            gone = _discarded(world)
+            return [gone, gone.at_destination(Fact.RETURNED)]
+        case Action.RECOVER_LATE:
+            return [here(Fact.RECOVERED_LATE)]
+        case Action.RECOVER_EARLY:
+            return [here(Fact.RECOVERED_EARLY)]
+        case Action.FINISH:
+            return [here(Fact.FINISHED)]
+        case Action.CLOSE:
+            return [here(done=True)]
+    raise AssertionError(next_)
+
+
+SIGHTS = ((True, True), (True, False), (False, True))
+TERMINAL = {Action.DONE, Action.WAIT, Action.BROKEN}
+
+
+def asked(world: World, sight: tuple[bool, bool]) -> Next:
+    """Ask the plan, seeing both ends or one."""
+    return settle(world.source if sight[0] else None, world.destination if sight[1] else None)
+
+
+def successors(world: World, deaths: int) -> Iterator[World]:
+    """Return every world that one event can make of this one."""
+    if world.driver is not None:
+        yield dataclasses.replace(world, driver=None)  # interrupted here
+        if world.driver < len(STEPS):
+            after = drive(world, world.driver)
+            if after is not None:
+                step = world.driver + 1
+                yield dataclasses.replace(after, driver=step, sent=step)
+    else:
+        for sight in SIGHTS:
+            next_ = asked(world, sight)
+            if next_.action not in TERMINAL:
+                yield from perform(world, next_)
+        yield from _late_messages(world)
+    if world.source_died + world.destination_died < deaths:
+        if world.source.state not in GONE:
+            dead = world.at_source(state=RunState.ENDED)
+            yield dataclasses.replace(dead, source_died=True)
+        if world.destination.state not in GONE:
+            dead = world.at_destination(state=RunState.ENDED)
+            yield dataclasses.replace(dead, destination_died=True)
+
+
+def _late_messages(world: World) -> Iterator[World]:
+    """Deliver a message of the interrupted driver once more, or for the first time."""
+    for first, last in MESSAGES:
+        if world.sent < first:
+            continue
+        late: World | None = world
+        for step in range(first, last + 1):
+            late = drive(late, step) if late is not None else None
+            if late is not None:
+                yield late
