@@ -1,1 +1,5 @@
-"""The PCI device of a domain."""
+"""PCI devices of domains."""
+
+from domwarden_pci.driver import Pci
+
+__all__ = ["Pci"]

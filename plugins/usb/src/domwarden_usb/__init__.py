@@ -1,1 +1,5 @@
-"""The USB device of a domain."""
+"""USB devices of domains."""
+
+from domwarden_usb.driver import Usb
+
+__all__ = ["Usb"]
