@@ -80,6 +80,41 @@ async def test_users_of_one_process_share_a_connection_and_the_last_one_ends_it(
         assert qemu.connections == 2
 
 
+async def test_a_lingering_connection_serves_the_next_user_and_is_let_go(tmp_path: Path) -> None:
+    async with FakeQmp().serve(tmp_path / "qmp") as qemu:
+        monitor = Monitor(tmp_path / "qmp", "web1")
+        async with monitor.session(linger=True) as session:
+            await session.execute("a")
+        async with monitor.session(linger=True) as session:
+            await session.execute("b")
+        assert qemu.connections == 1
+        await monitor.aclose()
+        await monitor.aclose()  # idempotent
+        await monitor.execute("c")
+        assert qemu.connections == 2
+
+
+async def test_a_lingering_connection_that_is_lost_is_replaced(tmp_path: Path) -> None:
+    async with FakeQmp().serve(tmp_path / "qmp") as qemu:
+        monitor = Monitor(tmp_path / "qmp", "web1")
+        async with monitor.session(linger=True) as session:
+            await session.execute("a")
+        qemu.hang_up()
+        await asyncio.sleep(0.02)
+        await monitor.execute("b")
+        assert qemu.connections == 2
+        await monitor.aclose()
+
+
+async def test_a_lingering_connection_is_let_go_at_the_end_of_the_loop(tmp_path: Path) -> None:
+    """What is left of it would be a warning, and warnings are errors here."""
+    async with (
+        FakeQmp().serve(tmp_path / "qmp"),
+        Monitor(tmp_path / "qmp", "web1").session(linger=True) as session,
+    ):
+        await session.execute("a")
+
+
 async def test_an_event_that_overtakes_the_negotiation_does_not_fail_it(tmp_path: Path) -> None:
     """qemu.qmp asserts that the first message after qmp_capabilities is its answer."""
     async with FakeQmp().serve(tmp_path / "qmp") as qemu:

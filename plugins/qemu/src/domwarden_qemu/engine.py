@@ -118,9 +118,15 @@ class QemuEngine(EngineContract):
 
     def incoming(self, name: str, migration: str) -> Incoming:
         """Return the destination's half of a move."""
+        monitor = self._monitor(name, "move")
         return incoming.QemuIncoming(
-            self._files(name), self._control(name), migration, self._options, self._probe
+            self._files(name), monitor, migration, self._options, self._probe
         )
+
+    async def aclose(self) -> None:
+        """End connections that linger between two steps of a move."""
+        for monitor in self._monitors.values():
+            await monitor.aclose()
 
     async def _probe(self) -> Capabilities:
         return await probe(self.host, self._options)

@@ -28,13 +28,13 @@ class QemuIncoming(Incoming):
     def __init__(
         self,
         files: Files,
-        control: Monitor,
+        monitor: Monitor,
         migration: str,
         options: HostOptions,
         probe: Callable[[], Awaitable[Capabilities]],
     ) -> None:
         self._files = files
-        self._control = control
+        self._monitor = monitor
         self._migration = migration
         self._options = options
         self._probe = probe
@@ -58,7 +58,7 @@ class QemuIncoming(Incoming):
             watchdog_action=realize.action(definition),
         )
         async with streams.reading(source, STREAM_FD) as inherited:
-            await launch(self._files, command, self._control, record, inherited)
+            await launch(self._files, command, self._monitor, record, inherited)
         try:
             return await self._open(source)
         except BaseException:
@@ -85,13 +85,16 @@ class QemuIncoming(Incoming):
 
     async def activate(self, *, run: bool) -> None:
         """Note that this copy owns the domain, then let it run."""
-        record = dataclasses.replace(self._record(), activated=True)
+        known = self._record()
+        record = dataclasses.replace(known, activated=True)
         record.save(self._files.record)
         if not run:
             return
-        async with self._control.session() as session:
+        async with self._monitor.session() as session:
+            if not known.ran:
+                await session.execute("cont")
             status = await session.execute("query-status")
-            if not status["running"]:
+            if known.ran and not status["running"]:
                 await session.execute("cont")
                 status = await session.execute("query-status")
         if not status["running"]:
@@ -103,7 +106,7 @@ class QemuIncoming(Incoming):
         await ending.discard(self._files, self._migration)
 
     async def _open(self, source: Address | None) -> Address:
-        async with self._control.session() as session:
+        async with self._monitor.session() as session:
             wanted = ["late-block-activate", "events"]
             if source is None:
                 wanted += ["return-path", "pause-before-switchover"]
@@ -124,7 +127,7 @@ class QemuIncoming(Incoming):
 
     async def _receive(self) -> None:
         pause = _FIRST_LOOK_SECONDS
-        async with self._control.session() as session:
+        async with self._monitor.session(linger=True) as session:
             while True:
                 answer: dict[str, Any] = await session.execute(
                     "query-migrate", timeout_seconds=3600

@@ -26,7 +26,7 @@ LOG_LIMIT_BYTES = 4 * 1024**2
 async def launch(
     files: Files,
     command: Sequence[str],
-    control: Monitor,
+    monitor: Monitor,
     record: Record,
     inherited: Mapping[int, int] | None = None,
 ) -> None:
@@ -36,7 +36,7 @@ async def launch(
     """
     record = await asyncio.to_thread(_spawn, files, command, record, inherited or {})
     try:
-        async with control.session(GREETING_TIMEOUT_SECONDS):
+        async with monitor.session(GREETING_TIMEOUT_SECONDS):
             return
     except EngineError as error:
         died = await process.ended(record, files.pidfile, 2.0)

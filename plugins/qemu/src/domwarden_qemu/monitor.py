@@ -26,6 +26,7 @@ from domwarden.contract import EngineError, OutcomeUnknownError
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 CONNECT_TIMEOUT_SECONDS = 5.0
+LINGER_SECONDS = 1.0
 _DISCONNECT_TIMEOUT_SECONDS = 2.0
 
 
@@ -129,8 +130,9 @@ class Session:
 class Monitor:
     """A socket on which QEMU serves one client at a time.
 
-    A connection lives as long as somebody in this process needs it and not longer, so that other
-    processes get their turn; making one costs about a millisecond.
+    A connection lives as long as somebody in this process needs it, so that other processes get
+    their turn.  Making one costs one or two milliseconds; whoever counts them lets it linger a
+    moment for the next step.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -139,17 +141,28 @@ class Monitor:
         self._users = 0
         self._client: QMPClient | None = None
         self._lock = asyncio.Lock()
+        self._lingering: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def session(
-        self, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS
+        self, timeout_seconds: float = CONNECT_TIMEOUT_SECONDS, *, linger: bool = False
     ) -> AsyncGenerator[Session, None]:
         """Enter a connection; raises EngineError when there is none within that time."""
         client = await self._acquire(timeout_seconds)
         try:
             yield Session(client, self._name)
         finally:
-            await self._release(client)
+            await self._release(client, linger=linger)
+
+    async def aclose(self) -> None:
+        """End a connection that lingers."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            await asyncio.gather(self._lingering, return_exceptions=True)
+        # A task that is cancelled before its first step has not even cleaned up.
+        if self._client is not None and not self._users:
+            client, self._client = self._client, None
+            await _disconnect(client)
 
     async def execute(
         self,
@@ -193,16 +206,34 @@ class Monitor:
             else:
                 return fresh
 
-    async def _release(self, client: QMPClient) -> None:
+    async def _release(self, client: QMPClient, *, linger: bool) -> None:
         if client is self._client:
             self._users -= 1
             if self._users:
                 return
+            if linger and client.runstate == Runstate.RUNNING:
+                name = f"{self._name}/qmp/linger"
+                self._lingering = asyncio.create_task(self._linger(client), name=name)
+                return
             self._client = None
-        elif client.runstate == Runstate.IDLE:
-            return  # lost earlier, and already cleaned up by another user
+        await _disconnect(client)
+
+    async def _linger(self, client: QMPClient) -> None:
         try:
-            async with asyncio.timeout(_DISCONNECT_TIMEOUT_SECONDS):
-                await client.disconnect()
-        except (QMPError, EOFError, OSError, AssertionError):
-            pass  # it says again why the connection was lost; whoever waited was told already
+            await asyncio.sleep(LINGER_SECONDS)
+        finally:
+            # Also at the end of the event loop.  A later user keeps it, and ends it in turn.
+            if client is not self._client or not self._users:
+                if client is self._client:
+                    self._client = None
+                await _disconnect(client)
+
+
+async def _disconnect(client: QMPClient) -> None:
+    if client.runstate == Runstate.IDLE:
+        return  # another user has cleaned up already
+    try:
+        async with asyncio.timeout(_DISCONNECT_TIMEOUT_SECONDS):
+            await client.disconnect()
+    except (QMPError, EOFError, OSError, AssertionError):
+        pass  # it says again why the connection was lost; whoever waited was told already

@@ -43,6 +43,9 @@ class QemuOutgoing(Outgoing):
         self._monitor = monitor
         self._definition = definition
         self._name = definition.name
+        # What this object saw itself; a rebuilt one asks QEMU.  Each question is guest time.
+        self._live: bool | None = None
+        self._at_switchover = False
 
     async def blockers(self) -> Sequence[Refusal]:
         """Return QEMU's own reasons against a move of this domain now."""
@@ -55,8 +58,9 @@ class QemuOutgoing(Outgoing):
     async def precopy(self, address: Address, progress: OnProgress) -> None:
         """Copy until QEMU holds the suspended guest before the switchover."""
         limit = self._definition.migration.timeout_seconds
-        live = not streams.is_file(address)
-        async with self._monitor.session() as session:
+        self._live = live = not streams.is_file(address)
+        self._at_switchover = False
+        async with self._monitor.session(linger=True) as session:
             self._change(returned=False)
             await moves.set_source(session, self._definition, live=live)
             if not live:
@@ -70,6 +74,7 @@ class QemuOutgoing(Outgoing):
                         progress,
                         lambda: session.execute("migrate", {"uri": uri}),
                     )
+                self._at_switchover = True
             except TimeoutError as error:
                 # Left alone it could still reach the switchover, and suspend a guest for nobody.
                 with contextlib.suppress(EngineError):
@@ -82,15 +87,16 @@ class QemuOutgoing(Outgoing):
 
     async def suspend(self) -> None:
         """See that QEMU holds the suspended guest before the switchover."""
+        if self._at_switchover:
+            return  # seen a moment ago, and complete() fails if it has changed since
         answer = await self._monitor.execute("query-migrate")
         if answer.get("status") not in ("pre-switchover", "device", "completed"):
             raise moves.failure(self._name, answer)
 
     async def complete(self, progress: OnProgress) -> float | None:
         """Send the rest; a destination that hangs is cut off out of band."""
-        async with self._monitor.session() as session:
-            answer = await session.execute("query-migrate")
-            if answer.get("status") != "completed":
+        async with self._monitor.session(linger=True) as session:
+            if not await self._is_completed(session):
                 await self._switch_over(session, progress)
             answer = await self._settled(session)
         downtime = answer.get("downtime")
@@ -99,6 +105,7 @@ class QemuOutgoing(Outgoing):
     async def abort(self, *, resume: bool) -> None:
         """Give the move up: query first, cancel or yank, see the domain back."""
         record = self._record()
+        self._at_switchover = False
         async with self._monitor.session() as session:
             await abort.cancel(self._name, session)
             returned = await abort.bring_back(self._name, session, resume=resume)
@@ -107,8 +114,7 @@ class QemuOutgoing(Outgoing):
 
     async def _switch_over(self, session: Session, progress: OnProgress) -> None:
         limit = Options(**self._definition.options).switchover_timeout
-        saving = not await self._has_return_path(session)
-        if saving:
+        if not await self._is_live(session):
             limit = max(limit, self._definition.migration.timeout_seconds)
         try:
             async with asyncio.timeout(limit):
@@ -184,9 +190,19 @@ class QemuOutgoing(Outgoing):
                     return answer
                 await asyncio.sleep(0.001)
 
-    async def _has_return_path(self, session: Session) -> bool:
-        states = await session.execute("query-migrate-capabilities")
-        return any(entry["state"] for entry in states if entry["capability"] == "return-path")
+    async def _is_completed(self, session: Session) -> bool:
+        if self._at_switchover:
+            self._at_switchover = False
+            return False
+        answer = await session.execute("query-migrate")
+        return bool(answer.get("status") == "completed")
+
+    async def _is_live(self, session: Session) -> bool:
+        if self._live is None:
+            states = await session.execute("query-migrate-capabilities")
+            paths = [entry["state"] for entry in states if entry["capability"] == "return-path"]
+            self._live = any(paths)
+        return self._live
 
     def _record(self) -> Record:
         record = Record.load(self._files.record)
