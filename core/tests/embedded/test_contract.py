@@ -15,9 +15,9 @@ async def test_embedded_engine_keeps_the_promise(check, tmp_path):
     async def make():
         bench = make_bench(tmp_path)
         bench.directory = tmp_path
-        yield bench
-        for engine in (bench.source, bench.destination):
-            for name in await engine.domains():
-                await engine.stop(name)
+        try:
+            yield bench
+        finally:
+            await bench.close()
 
     await check(make)

@@ -28,8 +28,9 @@ async def test_guarded_domain(check, clock, tmp_path):
     @contextlib.asynccontextmanager
     async def make():
         bench = EmbeddedBench(definition, tmp_path)
-        yield bench
-        for engine in (bench.source, bench.destination):
-            await engine.stop("web1")
+        try:
+            yield bench
+        finally:
+            await bench.close()
 
     await check(make)

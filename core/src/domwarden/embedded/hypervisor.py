@@ -144,6 +144,11 @@ class Hypervisor:
         machine.close()
         machine.events.emit(EventKind.GONE)
 
+    def close(self) -> None:
+        """Remove every copy."""
+        for copy in tuple(self._copies.values()):
+            self.destroy(copy)
+
     # ---- what is done to one domain ---------------------------------------------------------
 
     def start(self, host: Host, definition: Definition, room: Room, *, held: bool) -> None:

@@ -212,8 +212,11 @@ class EmbeddedMachine:
             self.events.emit(EventKind.PAUSED)
         elif state is RunState.RUNNING:
             self.events.emit(EventKind.RESUMED)
-        elif state is RunState.ENDED and before in (RunState.RUNNING, RunState.PAUSED):
-            self.events.emit(EventKind.SHUTDOWN, detail=detail)
+
+    def power_off(self, detail: str) -> None:
+        """End: the guest or its watchdog wanted it so."""
+        self.become(RunState.ENDED, detail)
+        self.events.emit(EventKind.SHUTDOWN, detail=detail)
 
     def reset(self, kind: ResetKind) -> None:
         """Start over: devices first, then an empty memory, then the guest."""
@@ -239,7 +242,7 @@ class EmbeddedMachine:
         if action is Action.RESET:
             self.reset(ResetKind.WATCHDOG)
         elif action is Action.POWEROFF:
-            self.become(RunState.ENDED, "powered off by the watchdog")
+            self.power_off("powered off by the watchdog")
         elif action is Action.SHUTDOWN:
             self.notify_guest("powerbutton")
         elif action is Action.PAUSE:

@@ -190,4 +190,4 @@ class Moves:
         try:
             await copy.receiving.run(channel)
         except asyncio.CancelledError:
-            return  # the copy was destroyed; Python 3.11's servers log a cancelled client as an error
+            return  # destroyed; a server of Python 3.11 would log the cancellation as an error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -58,6 +59,14 @@ class EmbeddedBench:
     async def hang(self, engine: Engine) -> None:
         """Hang with interrupts off."""
         await self.type(engine, "hang irqs-off")
+
+    async def close(self) -> None:
+        """Remove every copy, and let their connections end."""
+        for engine in (self.source, self.destination):
+            assert engine.hypervisor is not None  # made with one
+            engine.hypervisor.close()
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     async def pass_seconds(self, seconds: float) -> None:
         """Advance the clock."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from domwarden.contract import EventKind, RunState
+from domwarden.contract import EventKind
 from domwarden.embedded.guest import programs
 from domwarden.embedded.guest.boot import BootParameters
 from domwarden.embedded.guest.disk import first_disk
@@ -128,7 +128,7 @@ def halt(machine: EmbeddedMachine, detail: str) -> None:
     kernel = Kernel.load(machine.memory)
     kernel.execution = Execution.HALTED
     kernel.store(machine.memory)
-    machine.become(RunState.ENDED, detail)
+    machine.power_off(detail)
 
 
 def _hang(machine: EmbeddedMachine) -> None:
