@@ -58,10 +58,7 @@ class NbdServer:
         flags = wire.FIXED_NEWSTYLE | wire.NO_ZEROES
         writer.write(wire.GREETING.pack(wire.MAGIC, wire.OPTION_MAGIC, flags))
         (client_flags,) = struct.unpack(">I", await reader.readexactly(4))
-        magic, option, length = wire.OPTION.unpack(await reader.readexactly(wire.OPTION.size))
-        if magic != wire.OPTION_MAGIC or option != wire.OPTION_EXPORT_NAME or length > 4096:
-            return False
-        if await reader.readexactly(length) != self._export:
+        if await self._choice(reader, writer) != self._export:
             return False
         size_bytes = os.fstat(self._handle).st_size
         offers = wire.TRANSMISSION_HAS_FLAGS | wire.TRANSMISSION_SEND_FLUSH
@@ -69,6 +66,22 @@ class NbdServer:
         writer.write(wire.EXPORT.pack(size_bytes, offers) + padding)
         await writer.drain()
         return True
+
+    async def _choice(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes | None:
+        """Return the export the client wants; other options are politely unknown."""
+        while True:
+            head = await reader.readexactly(wire.OPTION.size)
+            magic, option, length = wire.OPTION.unpack(head)
+            if magic != wire.OPTION_MAGIC or length > wire.OPTION_LIMIT_BYTES:
+                return None
+            data = await reader.readexactly(length)
+            if option == wire.OPTION_EXPORT_NAME:
+                return data
+            unknown = (wire.OPTION_REPLY_MAGIC, option, wire.REPLY_UNSUPPORTED, 0)
+            writer.write(wire.OPTION_REPLY.pack(*unknown))
+            await writer.drain()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readexactly(wire.REQUEST.size)

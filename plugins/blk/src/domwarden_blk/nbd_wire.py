@@ -13,6 +13,9 @@ OPTION_MAGIC = b"IHAVEOPT"
 FIXED_NEWSTYLE = 1
 NO_ZEROES = 2
 OPTION_EXPORT_NAME = 1
+OPTION_LIMIT_BYTES = 4096
+OPTION_REPLY_MAGIC = 0x3E889045565A9
+REPLY_UNSUPPORTED = 1 << 31 | 1
 TRANSMISSION_HAS_FLAGS = 1
 TRANSMISSION_SEND_FLUSH = 4
 REQUEST_MAGIC = 0x25609513
@@ -27,6 +30,8 @@ ENOSPC = 28
 GREETING = struct.Struct(">8s8sH")
 #: option magic, option, length
 OPTION = struct.Struct(">8sII")
+#: magic, option, kind, length
+OPTION_REPLY = struct.Struct(">QIII")
 #: size in bytes, transmission flags
 EXPORT = struct.Struct(">QH")
 #: magic, flags, command, handle, offset, length
