@@ -129,6 +129,17 @@ async def test_without_the_option_both_refuse_and_nothing_is_unplugged(tmp_path:
         assert {"fast", "player"} <= set(await _plugged(tmp_path, "a"))
 
 
+async def test_a_save_is_made_without_them_and_its_restore_has_them(tmp_path: Path) -> None:
+    """The guest goes on with every device in its place."""
+    async with _started(tmp_path) as warden:
+        before = await _plugged(tmp_path, "a")
+        await warden.save(NAME, tmp_path / "saved")
+        async with Warden(load_host(tmp_path / "a.yaml")) as again:
+            await again.restore(tmp_path / "saved")
+        await _answers(tmp_path, "a")
+        assert await _plugged(tmp_path, "a") == before
+
+
 async def test_a_move_that_fails_plugs_the_devices_back_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
