@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domwarden.cli.picture import svg
 from domwarden.cli.chart import Chart, text
+from domwarden.cli.picture import svg
 
 
 def moved() -> Chart:

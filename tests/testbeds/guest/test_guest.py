@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from qemu.qmp import EventListener, QMPClient
 
+from domwarden.testing.console import Console, GuestError
 from domwarden.testing.require import absent
 
 from .build import Guest, build
-from domwarden.testing.console import Console, GuestError
 from .packages import BuildError
 
 pytestmark = pytest.mark.live
