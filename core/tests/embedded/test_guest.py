@@ -3,6 +3,8 @@
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domwarden.contract import EngineError, EventKind, RunState
 from domwarden.embedded import EmbeddedEngine
@@ -13,6 +15,12 @@ from domwarden.testing.engines.bench import started
 from domwarden.testing.machine import DeviceBench
 
 from .helpers import ToyRoom, definition, make_bench
+
+WORDS = [
+    *("ping", "uptime", "help", "count", "start", "stop", "dirty", "watchdog", "hang", "panic"),
+    *("reboot", "poweroff", "status", "timeout", "pretimeout", "kill", "irqs-off", "corrupt"),
+    *("0", "-1", "1e300", "inf", "nan", "99999999999999999999999", "1.5", "4096"),
+]
 
 
 def guest(**boot):
@@ -110,6 +118,32 @@ def test_guest_powers_off_and_reboots_by_itself():
 @pytest.mark.parametrize("line", ["rm -rf /", "count start x", "dirty start", "hang", "watchdog x"])
 def test_nonsense_gets_an_answer(line):
     assert guest().type(line) == [f"guest: cannot do {line!r}; try help"]
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.text(max_size=8), max_size=4))
+def test_no_line_breaks_the_guest(words):
+    bench = guest()
+    bench.type(" ".join(words))
+    bench.advance(0.1)
+    if bench.machine.state is RunState.RUNNING and "hang" not in words:
+        assert bench.type("ping") == ["pong"]
+
+
+async def test_device_that_fails_ends_its_own_machine_only(tmp_path):
+    bench, other = make_bench(tmp_path), make_bench(tmp_path, name="web2")
+    other.source, other.clock = bench.source, bench.clock
+    await started(bench)
+    await started(other)
+    machine = bench.source.hypervisor.find(bench.source.host, "web1").machine
+
+    def fail():
+        raise RuntimeError("a bug")
+
+    machine.timer(fail).set(machine.clock_ns() + 1)
+    await bench.pass_seconds(1)
+    seen = await bench.source.observe("web1")
+    assert (seen.state, seen.detail) == (RunState.ENDED, "a device failed: RuntimeError: a bug")
+    assert await other.answers(bench.source)
 
 
 async def test_paused_guest_does_not_read_its_console(tmp_path):

@@ -11,10 +11,12 @@ from domwarden.contract import (
     Action,
     DeviceEntry,
     EngineError,
+    Host,
     MigrationSettings,
     OutcomeUnknownError,
     RunState,
 )
+from domwarden.embedded import EmbeddedEngine
 from domwarden.embedded.memory import PAGE_BYTES
 from domwarden.embedded.sockets import bind_unix
 from domwarden.embedded.stream.frames import FrameType, FrameWriter
@@ -61,6 +63,17 @@ async def test_bandwidth_costs_time_of_the_injected_clock(tmp_path):
     assert sent >= MIB
     assert seconds == pytest.approx(sent / MIB, rel=0.02)
     assert downtime <= 0.05
+
+
+async def test_stream_also_goes_over_tcp(tmp_path):
+    bench = make_bench(tmp_path)
+    here = bench.destination
+    host = Host("b", tmp_path / "b", {"embedded": {"listen": "127.0.0.1"}})
+    bench.destination = EmbeddedEngine(host, here.hypervisor)
+    live = await started(bench)
+    move, _ = await moved(bench, live)
+    assert move.address["tcp"][0] == "127.0.0.1"
+    assert await bench.answers(bench.destination)
 
 
 async def test_progress_tells_rates_iterations_and_expected_downtime(tmp_path):

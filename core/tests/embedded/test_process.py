@@ -14,6 +14,7 @@ import pytest
 from domwarden.contract import (
     EngineError,
     EventKind,
+    MigrationSettings,
     OutcomeUnknownError,
     RunState,
 )
@@ -128,6 +129,24 @@ async def test_stopped_process_leaves_the_outcome_unknown(tmp_path, monkeypatch)
         assert (await a.observe("web1")).state is RunState.UNKNOWN
         with pytest.raises(OutcomeUnknownError):
             await a.pause("web1")
+
+
+async def test_destination_process_that_hangs_leaves_the_source_to_abort(tmp_path):
+    a, b = engine_at(tmp_path, "a"), engine_at(tmp_path, "b")
+    async with ended(a, b):
+        live = await start(a, migration=MigrationSettings(timeout_seconds=1.0))
+        outgoing = a.outgoing(live, "m1")
+        address = await b.incoming("web1", "m1").listen(live, ToyRoom(live, b.host))
+        await outgoing.precopy(address, lambda progress: None)
+        await outgoing.suspend()
+        os.kill(pid_of(b), signal.SIGSTOP)
+        with pytest.raises(OutcomeUnknownError):
+            await outgoing.complete(lambda progress: None)
+        assert (await a.observe("web1")).state is RunState.SUSPENDED
+        os.kill(pid_of(b), signal.SIGKILL)  # seen dead before the source runs again
+        await outgoing.abort(resume=True)
+        assert await type_line(a, "ping") == ["pong"]
+        assert (await b.observe("web1")).state is RunState.ENDED
 
 
 async def test_socket_path_may_be_longer_than_unix_allows(tmp_path):

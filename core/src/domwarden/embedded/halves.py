@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from domwarden.contract import (
@@ -21,6 +22,13 @@ from domwarden.embedded.backend import Backend
 _GRACE_SECONDS = 5.0
 #: The longest wait for a stream whose definition was never seen by this object.
 _RECEIVE_SECONDS = 120.0
+
+
+def _absolute(address: Address) -> dict[str, Any]:
+    """Name a file so that a process with another working directory finds it."""
+    if "file" in address:
+        return {"file": str(Path(address["file"]).absolute())}
+    return dict(address)
 
 
 def _noted(progress: OnProgress) -> Callable[[Mapping[str, Any]], None]:
@@ -43,7 +51,7 @@ class EmbeddedOutgoing(Outgoing):
 
     async def precopy(self, address: Address, progress: OnProgress) -> None:
         """Copy the running domain."""
-        given = {"definition": self._definition.as_json(), "address": dict(address)}
+        given = {"definition": self._definition.as_json(), "address": _absolute(address)}
         await self._backend.call(
             "precopy",
             self._names | given,
@@ -82,7 +90,7 @@ class EmbeddedIncoming(Incoming):
         self._limit_seconds = definition.migration.timeout_seconds
         given = {
             "definition": definition.as_json(),
-            "source": None if source is None else dict(source),
+            "source": None if source is None else _absolute(source),
         }
         address: Address = await self._backend.call("listen", self._names | given, room=room)
         return address

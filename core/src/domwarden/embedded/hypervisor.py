@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from domwarden.embedded.guest.kernel import EmbeddedGuest
 from domwarden.embedded.machine import EmbeddedMachine
 from domwarden.embedded.timers import QueuedTimer, TimerQueue
 
+LOG = logging.getLogger(__name__)
 _RUNNABLE = (RunState.RUNNING, RunState.PAUSED)
 
 
@@ -74,7 +76,11 @@ class Hypervisor:
             entry.set(at_ns)
 
     def _run(self, machine: EmbeddedMachine) -> None:
-        machine.run_due(self.clock.now_ns())
+        try:
+            machine.run_due(self.clock.now_ns())
+        except Exception as error:  # a device's bug ends its own machine, not everybody's clock
+            LOG.exception("%s: a device failed", machine.name)
+            machine.power_off(f"a device failed: {type(error).__name__}: {error}")
         self._plan(machine)
 
     # ---- which copies there are -------------------------------------------------------------

@@ -130,17 +130,27 @@ class Moves:
             copy.keep(task)
             copy.address = dict(source or {})
             return copy.address
-        path = host.domain_directory(definition.name) / "incoming.sock"
         try:
-            sock = await asyncio.to_thread(bind_unix, path)
-            copy.server = await asyncio.start_unix_server(
-                lambda reader, writer: self._accept(copy, SocketChannel(reader, writer)), sock=sock
-            )
+            await self._serve(host, copy)
         except OSError as error:
             self._hypervisor.destroy(copy)
             raise EngineError(f"cannot listen for the stream: {error}") from error
-        copy.address = {"unix": str(path)}
         return copy.address
+
+    async def _serve(self, host: Host, copy: Copy) -> None:
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._accept(copy, SocketChannel(reader, writer))
+
+        address = host.settings("embedded").get("listen")
+        if address is not None:
+            copy.server = await asyncio.start_server(accept, address, 0)
+            port = copy.server.sockets[0].getsockname()[1]
+            copy.address = {"tcp": [address, port]}
+            return
+        path = host.domain_directory(copy.machine.name) / "incoming.sock"
+        sock = await asyncio.to_thread(bind_unix, path)
+        copy.server = await asyncio.start_unix_server(accept, sock=sock)
+        copy.address = {"unix": str(path)}
 
     async def received(self, host: Host, name: str, migration: str, timeout_seconds: float) -> None:
         """Wait until the whole stream has arrived."""

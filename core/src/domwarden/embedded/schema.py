@@ -39,4 +39,7 @@ SCHEMA: Mapping[Any, Any] = {
 HOST_SCHEMA: Mapping[Any, Any] = {
     #: How long the hypervisor's process stays without domains.
     vol.Optional("idle"): duration,
+    #: Take streams on a TCP port of this address instead of a Unix socket: plain, for a network
+    #: that nobody else is on.
+    vol.Optional("listen"): vol.All(str, vol.Length(min=1)),
 }

@@ -10,6 +10,8 @@ from domwarden.embedded.machine import EmbeddedMachine
 from domwarden.embedded.memory import PAGE_BYTES
 
 DIRTY_PERIOD_NS = NS // 100
+#: The guest's timer does not tick faster.
+LEAST_PERIOD_NS = NS // 1000
 
 
 def count(machine: EmbeddedMachine, now_ns: int) -> None:
@@ -45,7 +47,11 @@ def kick(machine: EmbeddedMachine, now_ns: int) -> None:
 def start_counter(machine: EmbeddedMachine, period_seconds: float, disk: int) -> None:
     """Let it count from where it is."""
     counter = Counter.load(machine.memory)
-    counter.on, counter.period_ns, counter.disk = 1, max(1, round(period_seconds * NS)), disk
+    counter.on, counter.period_ns, counter.disk = (
+        1,
+        max(LEAST_PERIOD_NS, round(period_seconds * NS)),
+        disk,
+    )
     counter.next_ns = machine.clock_ns() + counter.period_ns
     counter.store(machine.memory)
 
@@ -69,7 +75,7 @@ def start_daemon(machine: EmbeddedMachine, timeout_seconds: int, interval_second
         device.write(b"V")
         device.close()
         return used
-    interval_ns = round((interval_seconds or used / 3) * NS)
+    interval_ns = max(LEAST_PERIOD_NS, round((interval_seconds or used / 3) * NS))
     Daemon(1, interval_ns, machine.clock_ns() + interval_ns).store(machine.memory)
     return 0
 

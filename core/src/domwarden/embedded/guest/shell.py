@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Callable
 
 from domwarden.embedded.clock import NS
@@ -40,7 +41,7 @@ def run_line(machine: EmbeddedMachine, line: str) -> str | None:
         if command is None:
             raise ValueError
         say(command(machine, words[1:]))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, OverflowError, struct.error):
         say(f"guest: cannot do {line!r}; try help")
     return None
 
