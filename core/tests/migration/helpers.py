@@ -10,16 +10,15 @@ from domwarden.journal import DomainRecord
 from domwarden.migration import Link, Message, Moved, Settled, migrate
 from domwarden.plan import Desired
 
-from .world import World
+from .world import MEMORY, World
 
-MEMORY = "precious"
+__all__ = ["MEMORY", "FaultyLink", "faulty", "move", "recover", "running_domain"]
 
 
 async def running_domain(world: World, *, paused: bool = False) -> None:
     """Start a domain on host a as an earlier run did."""
     async with world.hub("a") as hub:
-        definition = await world.engine("a").realize(world.definition(), None)  # type: ignore[arg-type]  # the toy asks no devices
-        world.engine("a").write("web1", state="paused" if paused else "running", memory=MEMORY)
+        definition = await world.boot(paused=paused)
         desired = Desired.PAUSED if paused else Desired.RUNNING
         await hub.site.journal.write(DomainRecord("web1", 1, desired, definition))
     world.points.clear()

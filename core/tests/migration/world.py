@@ -42,7 +42,7 @@ from domwarden.contract import (
 from domwarden.migration import Hub, Ports
 from domwarden.plugins import DomainRoom, Driver, Kind
 
-LIVE = {"running", "paused", "suspended", "departed", "received"}
+MEMORY = "precious"
 
 
 class Killed(BaseException):
@@ -357,6 +357,18 @@ class World:
 
     def hub(self, host: str, **more: Any) -> Hub:
         return Hub(self.host_file(host), self.ports(), wrap_link=self.wrap_link, **more)
+
+    async def boot(self, *, paused: bool = False) -> Definition:
+        """Start the domain on host a, with something in its memory."""
+        live = await self.engine("a").realize(self.definition(), self.room_of("a"))
+        self.engine("a").write("web1", state="paused" if paused else "running", memory=MEMORY)
+        return live
+
+    def room_of(self, host: str) -> DomainRoom:
+        return self.room(self.definition(), self.hosts[host], self.engine(host))
+
+    def close(self) -> None:
+        """Let go of the hypervisors; the toy's are files."""
 
     def definition(self, name: str = "web1") -> Definition:
         return Definition(
