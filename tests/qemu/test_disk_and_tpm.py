@@ -1,0 +1,240 @@
+"""A real guest moves with its mirrored disk and its TPM between two hosts that share nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from domwarden.config import load_domain, load_host
+from domwarden.contract import PermanentError, RefusedError, RunState
+from domwarden.migration import MoveFailedError, Outcome
+from domwarden.testing.console import Console
+from domwarden.testing.require import absent
+from domwarden.warden import Warden
+
+from .lab import NAME, guest
+
+pytestmark = [pytest.mark.live, pytest.mark.time_limit(300)]
+
+MIRROR = {"driver": "blk", "source": "disks-a/web1.qcow2", "placement": "mirror"}
+TPM = {"driver": "tpm", "move": "stream"}
+
+
+def _write(root: Path, devices: Mapping[str, Mapping[str, Any]]) -> None:
+    made = guest()
+    if shutil.which("swtpm") is None:
+        absent("swtpm", "swtpm is not installed")
+    for host, peer in ("ab", "ba"):
+        (root / f"disks-{host}").mkdir()
+        blk = {"directories": {"disks-a": f"disks-{host}"}}
+        text = {
+            "host": host,
+            "state": host,
+            "peers": {peer: {"config": f"{peer}.yaml"}},
+            "drivers": {"blk": blk, "qemu": {"accel": "tcg"}},
+        }
+        (root / f"{host}.yaml").write_text(yaml.safe_dump(text))
+    image = root / MIRROR["source"]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "64M"], check=True)
+    domain = {
+        "domain": NAME,
+        "engine": "qemu",
+        "memory": "192MiB",
+        "boot": {"kernel": str(made.kernel), "cmdline": made.cmdline},
+        "watchdog": {"driver": "i6300esb", "timeout": "30s"},
+        "devices": dict(devices),
+        "migration": {"timeout": "60s"},
+    }
+    (root / "web1.yaml").write_text(yaml.safe_dump(domain))
+
+
+@contextlib.asynccontextmanager
+async def _started(root: Path, devices: Mapping[str, Mapping[str, Any]]) -> AsyncIterator[Warden]:
+    """Start the guest on host a; whatever is left is stopped afterwards."""
+    _write(root, devices)
+    async with Warden(load_host(root / "a.yaml")) as warden:
+        try:
+            await warden.start(load_domain(root / "web1.yaml"))
+            async with _console(root, "a") as console:
+                await console.wait_ready(timeout_seconds=90.0)
+            yield warden
+        finally:
+            for host in "ab":
+                async with Warden(load_host(root / f"{host}.yaml")) as one:
+                    with contextlib.suppress(PermanentError):
+                        await one.stop(NAME)
+
+
+@contextlib.asynccontextmanager
+async def _console(root: Path, host: str) -> AsyncIterator[Console]:
+    async with await Console.connect(root / host / "domains" / NAME / "qemu/console") as console:
+        yield console
+
+
+def _images(root: Path, host: str) -> list[str]:
+    return sorted(entry.name for entry in (root / f"disks-{host}").iterdir())
+
+
+def _tpms(root: Path, host: str) -> list[str]:
+    directory = root / host / "domains" / NAME
+    found = directory.iterdir() if directory.is_dir() else iter(())
+    return sorted(entry.name for entry in found if ".tpm" in entry.name)
+
+
+async def test_disk_and_tpm_arrive_with_the_guest(tmp_path: Path) -> None:
+    """What the guest wrote, also during the copy, and what it measured is there, and only there."""
+    devices = {"root": {**MIRROR, "verify": True}, "tpm0": TPM}
+    async with _started(tmp_path, devices) as warden:
+        plan = await warden.plan(NAME, "b")
+        assert plan.refusals == ()
+        async with _console(tmp_path, "a") as console:
+            await console.wait_ready()
+            await console.command("write vda 1000000 early words")
+            before = await console.command("tpm pcr 16")
+            await console.command("tpm extend 16 measured")
+            extended = await console.command("tpm pcr 16")
+            assert extended != before
+            await console.command("count start vda")
+            await console.wait_count(5)
+        moved = await warden.migrate(NAME, "b")
+        assert moved.running
+        assert moved.alarms == ()
+        assert _images(tmp_path, "b") == ["web1.qcow2"]
+        assert _images(tmp_path, "a") == [f"web1.qcow2.moved-{moved.migration}"]
+        assert _tpms(tmp_path, "b") == ["tpm0.tpm"]
+        assert _tpms(tmp_path, "a") == []
+        async with _console(tmp_path, "b") as console:
+            await console.wait_ready(timeout_seconds=30.0)
+            last = int(await console.command("count stop"))
+            assert last >= 5
+            text = await console.command("read vda 0 20")
+            assert text.startswith((f"count {last}\\x0a", f"count {last + 1}\\x0a"))
+            assert (await console.command("read vda 1000000 11")).startswith("early words")
+            assert await console.command("tpm pcr 16") == extended
+            await console.command("write vda 2000000 on the new host")
+        async with Warden(load_host(tmp_path / "b.yaml")) as there:
+            back = await there.migrate(NAME, "a")
+            assert back.alarms == ()
+        async with _console(tmp_path, "a") as console:
+            await console.wait_ready(timeout_seconds=30.0)
+            assert (await console.command("read vda 2000000 15")).startswith("on the new host")
+            assert await console.command("tpm pcr 16") == extended
+
+
+@pytest.mark.parametrize("point", ["pre-switchover", "received-not-ready"])
+async def test_disk_and_tpm_stay_when_the_driver_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """The guest writes on where it was, and the other host has nothing of it."""
+    async with _started(tmp_path, {"root": MIRROR, "tpm0": TPM}) as warden:
+        async with _console(tmp_path, "a") as console:
+            await console.wait_ready()
+            await console.command("tpm extend 16 measured")
+            extended = await console.command("tpm pcr 16")
+        monkeypatch.setenv("DOMWARDEN_CRASH_AT", point)
+        with pytest.raises(MoveFailedError) as failed:
+            await warden.migrate(NAME, "b")
+        monkeypatch.delenv("DOMWARDEN_CRASH_AT")
+        assert failed.value.settled.outcome is Outcome.RESUMED
+        (status,) = await warden.status(NAME)
+        assert status.state is RunState.RUNNING
+        assert _images(tmp_path, "a") == ["web1.qcow2"]
+        assert _images(tmp_path, "b") == []
+        assert _tpms(tmp_path, "b") == []
+        async with _console(tmp_path, "a") as console:
+            await console.wait_ready(timeout_seconds=30.0)
+            await console.command("write vda 1000000 still here")
+            assert await console.command("tpm pcr 16") == extended
+        assert (await warden.migrate(NAME, "b")).alarms == ()
+
+
+async def test_disk_and_tpm_are_tidied_up_when_the_driver_dies_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guest runs over there on files that get their names all the same."""
+    async with _started(tmp_path, {"root": MIRROR, "tpm0": TPM}) as warden:
+        monkeypatch.setenv("DOMWARDEN_CRASH_AT", "running-not-seen")
+        with pytest.raises(MoveFailedError) as failed:
+            await warden.migrate(NAME, "b")
+        monkeypatch.delenv("DOMWARDEN_CRASH_AT")
+        assert failed.value.settled.outcome is Outcome.ARRIVED
+        assert _images(tmp_path, "b") == ["web1.qcow2"]
+        assert _tpms(tmp_path, "b") == ["tpm0.tpm"]
+        assert [name.partition(".moved-")[1] for name in _images(tmp_path, "a")] == [".moved-"]
+        assert _tpms(tmp_path, "a") == []
+        async with _console(tmp_path, "b") as console:
+            await console.wait_ready(timeout_seconds=30.0)
+            await console.command("write vda 1000000 over there")
+
+
+async def test_a_shared_disk_is_proven_and_the_tool_runs_beside_the_stream(
+    tmp_path: Path,
+) -> None:
+    """Both hosts see one image; the tool hears every step while QEMU carries the TPM's state."""
+    shared = {**MIRROR, "placement": "shared"}
+    async with _started(tmp_path, {"root": shared, "tpm0": {**TPM, "move": "tool"}}) as warden:
+        (tmp_path / "disks-b").rmdir()
+        (tmp_path / "disks-b").symlink_to("disks-a")
+        with pytest.raises(RefusedError) as refused:
+            await warden.migrate(NAME, "b")
+        assert [r.code for r in refused.value.refusals] == ["no-tool"]
+        tool = tmp_path / "tool"
+        tool.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+        tool.chmod(0o755)
+        text = yaml.safe_load((tmp_path / "a.yaml").read_text())
+        text["drivers"]["tpm"] = {"tool": [str(tool)], "timeout": "10s"}
+        (tmp_path / "a.yaml").write_text(yaml.safe_dump(text))
+        async with _console(tmp_path, "a") as console:
+            await console.wait_ready()
+            await console.command("tpm extend 16 measured")
+            extended = await console.command("tpm pcr 16")
+            await console.command("write vda 1000000 early words")
+        async with Warden(load_host(tmp_path / "a.yaml")) as again:
+            moved = await again.migrate(NAME, "b")
+        assert moved.alarms == ()
+        calls = (tmp_path / "calls").read_text().splitlines()
+        assert calls == [f"-type vtpm -step {n} -host b -domname {NAME}" for n in range(4)]
+        assert _images(tmp_path, "a") == ["web1.qcow2"]  # and no probe is left
+        async with _console(tmp_path, "b") as console:
+            await console.wait_ready(timeout_seconds=30.0)
+            assert await console.command("tpm pcr 16") == extended
+            assert (await console.command("read vda 1000000 11")).startswith("early words")
+
+
+async def test_every_reason_is_given_at_once(tmp_path: Path) -> None:
+    """An image and a TPM's state in the way are both named, and both kept."""
+    async with _started(tmp_path, {"root": MIRROR, "tpm0": TPM}) as warden:
+        image = tmp_path / "disks-b" / "web1.qcow2"
+        state = tmp_path / "b" / "domains" / NAME / "tpm0.tpm" / "tpm2-00.permall"
+        state.parent.mkdir(parents=True)
+        for path in (image, state):
+            path.write_bytes(b"precious")
+        with pytest.raises(RefusedError) as refused:
+            await warden.migrate(NAME, "b")
+        reasons = {(r.device, r.code) for r in refused.value.refusals}
+        assert reasons == {("root", "target-exists"), ("tpm0", "tpm-state-exists")}
+        assert image.read_bytes() == state.read_bytes() == b"precious"
+
+
+async def test_a_saved_guest_gets_its_tpm_back(tmp_path: Path) -> None:
+    """Save and restore keep the PCR, and the disk stays where it is."""
+    async with _started(tmp_path, {"root": MIRROR, "tpm0": TPM}) as warden:
+        async with _console(tmp_path, "a") as console:
+            await console.wait_ready()
+            await console.command("tpm extend 16 measured")
+            extended = await console.command("tpm pcr 16")
+        await warden.save(NAME, tmp_path / "saved")
+        restored = await warden.restore(tmp_path / "saved")
+        assert restored.alarms == ()
+        async with _console(tmp_path, "a") as console:
+            await console.wait_ready(timeout_seconds=30.0)
+            assert await console.command("tpm pcr 16") == extended
+        assert _tpms(tmp_path, "a") == ["tpm0.tpm"]
+        assert _images(tmp_path, "a") == ["web1.qcow2"]
