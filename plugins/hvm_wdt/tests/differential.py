@@ -234,4 +234,5 @@ class Comparison:
     def _reset(self) -> None:
         self.model.reset(ResetKind.OPERATOR)
         self.qemu.reset()
+        self.machine.now_ns = self.qemu.card().now_ns
         self.compare()

@@ -146,9 +146,11 @@ class QemuCards:
     # What a test does with it
 
     def reset(self) -> None:
+        """Reset the machine, and let its processor come to its halt: two instructions, 2 ns."""
         self.events.clear()
         self.execute("system_reset")
         self.wait_for("RESET")
+        self.run_at_most(2)
 
     def run(self) -> None:
         """Let the machine run until a card stops it."""
