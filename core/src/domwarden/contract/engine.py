@@ -181,6 +181,9 @@ class Engine(abc.ABC):
     DEVICE_HOOK: ClassVar[str] = ""
     #: The watchdog actions this engine can perform.
     ACTIONS: ClassVar[frozenset[Action]] = frozenset()
+    #: Those of them of which the hypervisor alone does only the beginning (it pauses); the
+    #: supervisor completes them by ``act``.
+    SUPERVISED: ClassVar[frozenset[Action]] = frozenset()
     #: Whether its domains outlive the process that started them: then each move is driven by a
     #: process of its own, else by the caller's.
     OUTLIVES: ClassVar[bool] = True

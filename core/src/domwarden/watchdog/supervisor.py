@@ -53,7 +53,8 @@ async def _expired(
     detail = str(event.data.get("detail") or event.data.get("action") or "")
     expiry = Expiry(definition.name, entry.driver, entry.action, event.at, detail)
     await journal.record_expiry(expiry)
-    action = response(entry, await journal.expiries(definition.name), expiry.at)
+    history = await journal.expiries(definition.name)
+    action = response(entry, history, expiry.at, engine.SUPERVISED)
     if action is not None:
         try:
             await engine.act(definition.name, action)

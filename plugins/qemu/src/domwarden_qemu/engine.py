@@ -43,6 +43,7 @@ class QemuEngine(EngineContract):
     HOOKS: ClassVar[type | None] = QemuHooks
     DEVICE_HOOK: ClassVar[str] = "qemu_args"
     ACTIONS: ClassVar[frozenset[Action]] = frozenset(Action)
+    SUPERVISED: ClassVar[frozenset[Action]] = frozenset({Action.DUMP})
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
