@@ -14,7 +14,7 @@ import voluptuous as vol
 from domwarden.contract import EngineError, Host
 from domwarden.testing.require import absent
 from domwarden_qemu import capabilities, files
-from domwarden_qemu.acceleration import accelerates, firmware
+from domwarden_qemu.acceleration import accelerates, firmware, preferred
 from domwarden_qemu.capabilities import probe
 from domwarden_qemu.schema import HOST_SCHEMA, SCHEMA, HostOptions, Options
 
@@ -158,3 +158,15 @@ def test_a_state_directory_too_long_for_sockets_is_refused_before_anything_is_ma
     with pytest.raises(EngineError, match=r"too long for a socket.*shorter state directory"):
         files.Files(Host("a", deep), "web1").create()
     assert not deep.exists()
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(("under_kvm", "accel"), [("exit 67", "kvm"), ("exec sleep 30", "tcg")])
+async def test_kvm_is_preferred_only_where_it_answers_in_time(
+    under_kvm: str, accel: str, tmp_path: Path
+) -> None:
+    """As on a host whose /dev/kvm interprets instructions: its answer would be right, and late."""
+    binary = tmp_path / "qemu"
+    binary.write_text(f'#!/bin/sh\ncase "$*" in *"accel kvm"*) {under_kvm};; esac\nexit 67\n')
+    binary.chmod(0o755)
+    assert await preferred(str(binary)) == accel

@@ -13,7 +13,7 @@ from typing import Any
 
 from domwarden.contract import EngineError, Host
 
-from .acceleration import accelerates
+from .acceleration import preferred
 from .process import boot_id
 from .schema import HostOptions
 
@@ -73,7 +73,7 @@ async def probe(host: Host, options: HostOptions) -> Capabilities:
         return known
     accel = options.accel
     if accel == "auto":
-        accel = "kvm" if await accelerates(binary, "kvm") else "tcg"
+        accel = await preferred(binary)
     answers = await _ask(binary, accel)
     result = Capabilities(accel=accel, **answers)
     _store(cache, key, result)
