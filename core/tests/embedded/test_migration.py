@@ -19,10 +19,11 @@ from domwarden.contract import (
 from domwarden.embedded import EmbeddedEngine
 from domwarden.embedded.memory import PAGE_BYTES
 from domwarden.embedded.sockets import bind_unix
+from domwarden.embedded.stream.channel import connect
 from domwarden.embedded.stream.frames import FrameType, FrameWriter
 from domwarden.testing.engines.bench import listening, started, suspended, transferred
 
-from .helpers import definition, make_bench
+from .helpers import OneTimer, definition, make_bench
 
 MIB = 2**20
 
@@ -188,6 +189,41 @@ async def test_ends_that_differ_are_refused_while_the_guest_runs_on(tmp_path, th
         await attempt()
     assert await bench.answers(bench.source)
     assert await state(bench, bench.destination) in (RunState.ENDED, RunState.ABSENT)
+
+
+@pytest.mark.parametrize("error", [ValueError("too new"), IndexError(), KeyError("x")])
+async def test_device_that_cannot_load_refuses_before_the_commit(tmp_path, monkeypatch, error):
+    def load(self, data):
+        raise error
+
+    bench = make_bench(tmp_path)
+    live = await started(bench)
+    monkeypatch.setattr(OneTimer, "load", load)
+    move = await listening(bench, live)
+    await suspended(bench, move)
+    with pytest.raises(EngineError, match="device state 'watchdog' is not usable"):
+        await move.outgoing.complete(no_progress)
+    assert await state(bench, bench.destination) is RunState.ENDED
+    await move.incoming.discard()
+    await move.outgoing.abort(resume=True)
+    assert await bench.answers(bench.source)
+
+
+@pytest.mark.parametrize("hello", [b"[]", b"{", b'{"domain": 1}', b'{"sections": [[]]}', b"\xff"])
+async def test_strange_greeting_ends_the_held_copy_cleanly(tmp_path, hello):
+    bench = make_bench(tmp_path)
+    incoming = bench.destination.incoming("web1", "m1")
+    room = bench.room(bench.destination)
+    address = await incoming.listen(bench.definition, room)
+    channel = await connect(address, 5)
+    writer = FrameWriter(channel.send)
+    await writer.open()
+    await writer.write(FrameType.HELLO, hello)
+    with pytest.raises(EngineError, match="incoming stream failed"):
+        await incoming.received()
+    channel.close()
+    await incoming.discard()
+    await bench.close()
 
 
 async def test_stream_of_another_migration_is_refused(tmp_path):

@@ -70,7 +70,7 @@ class Server:
                 if self._idle() and try_lock(launch):
                     self._ending = True
                     break
-        await asyncio.to_thread(wire.socket_path(self._state_directory).unlink)
+        await asyncio.to_thread(wire.socket_path(self._state_directory).unlink, missing_ok=True)
         os.close(launch)
 
     def _idle(self) -> bool:
@@ -92,6 +92,8 @@ class Server:
             request = await reader.readline()
             if request:
                 await self._answer(json.loads(request), reader, writer)
+        except ConnectionError:
+            LOG.debug("an engine left")  # it only wanted to see whether we are here, or died
         except (OSError, ValueError):
             LOG.exception("a connection failed")
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -35,6 +36,10 @@ class Call:
         """The definition that came with it."""
         return Definition.from_json(self.arguments["definition"])
 
+    async def room(self) -> Room:
+        """Make its devices; loading drivers takes too long for a loop in which guests run."""
+        return await asyncio.to_thread(self.make_room, self.definition, self.host)
+
     def progress(self, progress: Progress) -> None:
         """Send progress."""
         self.note({"progress": dataclasses.asdict(progress)})
@@ -55,7 +60,7 @@ class Service:
         return await operation(self, call)
 
     async def _start(self, call: Call) -> None:
-        room = call.make_room(call.definition, call.host)
+        room = await call.room()
         held = bool(call.arguments["held"])
         self.hypervisor.start(call.host, call.definition, room, held=held)
 
@@ -117,7 +122,7 @@ class Service:
         self.moves.abort(call.host, call.name, given["migration"], resume=given["resume"])
 
     async def _listen(self, call: Call) -> Any:
-        room = call.make_room(call.definition, call.host)
+        room = await call.room()
         given = call.arguments
         return await self.moves.listen(
             call.host, call.definition, room, given["migration"], given["source"]

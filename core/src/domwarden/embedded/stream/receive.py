@@ -80,7 +80,10 @@ class Receiving:
         for key, value in expected.items():
             if hello.get(key) != value:
                 raise StreamError(f"the stream's {key} is {hello.get(key)!r}, not {value!r}")
-        theirs, ours = set(hello.get("sections") or ()), set(self._machine.sections)
+        named = hello.get("sections")
+        if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+            raise StreamError("the stream does not name its sections")
+        theirs, ours = set(named), set(self._machine.sections)
         for name in sorted(theirs ^ ours):
             where = "source" if name in theirs else "destination"
             raise StreamError(f"only the {where} has the device state {name!r}")
@@ -111,12 +114,13 @@ class Receiving:
         if end.get("pages") != self._pages or end.get("sections") != len(self._sections):
             raise StreamError("the stream lacks pages or sections")
         for name, (_, load) in self._machine.sections.items():
+            if name not in self._sections:
+                raise StreamError(f"the stream lacks the device state {name!r}")
             try:
                 load(self._sections[name])
-            except KeyError:
-                raise StreamError(f"the stream lacks the device state {name!r}") from None
-            except ValueError as error:
-                raise StreamError(f"the device state {name!r} is not usable: {error}") from error
+            except Exception as error:
+                what = str(error) or type(error).__name__
+                raise StreamError(f"the device state {name!r} is not usable: {what}") from error
         self._machine.loaded()
         self._machine.become(RunState.RECEIVED)
         if not self.done.done():
