@@ -16,7 +16,7 @@ from domwarden.contract import (
     TransientError,
     WatchdogEntry,
 )
-from domwarden.migration import MoveFailedError, Outcome, Timeline, What, plan_move
+from domwarden.migration import Message, MoveFailedError, Outcome, Timeline, What, plan_move
 
 from .helpers import MEMORY, faulty, move, recover, running_domain
 from .world import World
@@ -291,6 +291,36 @@ async def test_the_death_of_the_source_after_ready_loses_nothing(tmp_path: Path)
     await move(world)
     assert world.running() == ["b"]
     assert world.memory("b") == MEMORY
+
+
+async def test_a_source_that_dies_before_ready_ends_the_move(tmp_path: Path) -> None:
+    """Nothing of it is left at the destination, and its devices are undone."""
+    world = World(tmp_path)
+    await running_domain(world)
+
+    def die() -> None:
+        world.engine("a").write("web1", state="ended")
+        raise EngineError("the hypervisor is gone")
+
+    world.on_point = {"source engine precopy after": die}
+    with pytest.raises(MoveFailedError) as caught:
+        await move(world)
+    assert caught.value.settled.outcome is Outcome.ENDED
+    assert world.states() == {"a": "ended", "b": "absent"}
+    assert [d for h, d, hook, _ in world.said if (h, hook) == ("a", "recover")] == ["net", "disk"]
+    assert await recover(world, "ab") == []
+
+
+async def test_an_unknown_message_is_refused(tmp_path: Path) -> None:
+    """A peer of another version gets one clear line."""
+    world = World(tmp_path)
+    await running_domain(world)
+    async with world.hub("a") as hub, hub.acting("web1"):
+        link = await hub.link("b")
+        with pytest.raises(PermanentError, match="is not known here"):
+            await link.send(Message("m1", "dance"))
+        with pytest.raises(PermanentError, match="c is no peer of a"):
+            await hub.link("c")
 
 
 @pytest.mark.parametrize(

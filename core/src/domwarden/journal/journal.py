@@ -242,11 +242,13 @@ class Journal:
         def work() -> None:
             try:
                 self._store.reserve.take()
-                self._store.checkpoint()
+                self._store.prepare_log()
             except OSError as error:
                 raise BrokenError(
                     f"no space can be kept back beside {self._store.path}: {error.strerror}"
                 ) from error
+            except CommitUnknownError as error:
+                raise BrokenError(f"{self._store.path} cannot commit: {error}") from error
 
         await self._run(work)
 

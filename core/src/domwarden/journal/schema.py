@@ -23,6 +23,7 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE expiries (id INTEGER PRIMARY KEY, domain TEXT NOT NULL,"
         " record TEXT NOT NULL)",
         "CREATE TABLE history (id INTEGER PRIMARY KEY, domain TEXT NOT NULL, record TEXT NOT NULL)",
+        "CREATE TABLE filler (bytes BLOB NOT NULL)",
         "CREATE INDEX expiries_domain ON expiries (domain)",
         "CREATE INDEX history_domain ON history (domain)",
     ),

@@ -2,7 +2,8 @@
 
 Every journal write, link message and engine command of a move passes two points: ``X before`` and
 ``X after``. X is ``END journal WHAT``, ``link MESSAGE`` or ``END engine COMMAND``, where END is
-source or destination; the table below gives the well-known ones a short name.
+source or destination; the table below gives the well-known ones a short name. The engine's reports
+while the source completes its stream pass ``source engine complete under way``.
 ``DOMWARDEN_CRASH_AT=NAME`` kills the process there with SIGKILL; ``NAME#3`` at the third time.
 """
 
@@ -20,7 +21,8 @@ CrashPoint = Callable[[str], None]
 KNOWN_POINTS = {
     "before-suspend": "source engine suspend before",
     "pre-switchover": "source engine suspend after",
-    "after-continue": "source engine complete before",
+    "before-continue": "source engine complete before",
+    "after-continue": "source engine complete under way",
     "completed": "source engine complete after",
     "received-not-ready": "destination journal ready before",
     "completed-not-released": "source journal released before",

@@ -47,6 +47,8 @@ class DomainLock:
         """Let the lock go; idempotent."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
+            # Explicitly: a child between its fork and its exec still has a copy of the descriptor.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
     def __enter__(self) -> DomainLock:

@@ -83,7 +83,11 @@ class Receiver:
         handler = _FORWARD.get(message.step)
         if handler is not None:
             return await handler(side)
-        return await side.perform(Action(message.step))
+        try:
+            action = Action(message.step)
+        except ValueError:
+            raise PermanentError(f"{self._site.host.name} knows no step {message.step}") from None
+        return await side.perform(action)
 
     async def _test(self, message: Message) -> Answer:
         """Ask this host and its devices about a move; keeps and changes nothing."""

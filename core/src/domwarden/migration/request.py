@@ -143,7 +143,7 @@ async def drive(
             os.close(writing)
         async with asyncio.timeout(START_SECONDS):
             # The driver leaves this process behind as soon as it has the request.
-            await process.communicate(json.dumps(request.as_json()).encode() + b"\n")
+            await process.communicate(json.dumps(request.as_json(), default=str).encode() + b"\n")
         return read_last_word(await _follow(reader, observer))
     finally:
         transport.close()

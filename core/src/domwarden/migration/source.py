@@ -15,6 +15,7 @@ from domwarden.contract import (
     Outgoing,
     PermanentError,
     Refusal,
+    RunState,
     Ticket,
 )
 from domwarden.journal import (
@@ -79,7 +80,12 @@ class SourceSide(Side):
     async def complete(self) -> float | None:
         """Send the rest; this copy cannot resume by itself any more."""
         with self.herald.step("complete"):
-            progress = self.herald.progress("complete")
+            report = self.herald.progress("complete")
+
+            def progress(now: Progress) -> None:
+                self.site.ports.at(f"{self.end} engine complete under way")
+                report(now)
+
             return await self.command("complete", self.outgoing.complete, progress)
 
     # -- the commit point
@@ -116,11 +122,13 @@ class SourceSide(Side):
     # -- backwards
 
     async def resume(self) -> None:
-        """See the source's copy back as it was, if it still lives."""
+        """See the source's copy back as it was; one that ended meanwhile is left as it is."""
         running = self.record.running
-        with self.herald.step("resume"):
-            await self.command("abort", self.outgoing.abort, resume=running)
-            self._tell_blackout(What.RESUMED, 0.0)
+        observation = await self.engine.observe(self.record.domain)
+        if observation.state not in {RunState.ABSENT, RunState.ENDED}:
+            with self.herald.step("resume"):
+                await self.command("abort", self.outgoing.abort, resume=running)
+                self._tell_blackout(What.RESUMED, 0.0)
         await self.note(Fact.RESUMED)
 
     async def take_back(self) -> None:

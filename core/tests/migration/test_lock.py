@@ -1,0 +1,49 @@
+"""One actor a domain."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from domwarden.contract import ConflictError
+from domwarden.migration.lock import DomainLock
+
+
+def test_a_domain_has_one_actor(tmp_path: Path) -> None:
+    """The second one is refused until the first lets go; other domains are free."""
+    with DomainLock(tmp_path, "web1"):
+        with pytest.raises(ConflictError, match="web1"):
+            DomainLock(tmp_path, "web1").acquire()
+        with DomainLock(tmp_path, "web2"):
+            pass
+    with DomainLock(tmp_path, "web1") as lock:
+        assert lock.held
+
+
+def test_a_dead_actor_holds_nothing(tmp_path: Path) -> None:
+    """The kernel lets go of the lock of a killed process."""
+    code = (
+        "import os, pathlib, sys; from domwarden.migration.lock import DomainLock;"
+        "DomainLock(pathlib.Path(sys.argv[1]), 'web1').acquire(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60)
+    with DomainLock(tmp_path, "web1"):
+        pass
+
+
+def test_a_started_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
+    """A hypervisor that outlives its starter must not hold its domain."""
+    lock = DomainLock(tmp_path, "web1")
+    lock.acquire()
+    child = subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False
+    )
+    try:
+        lock.release()
+        with DomainLock(tmp_path, "web1"):
+            pass
+    finally:
+        child.communicate(b"\n", timeout=60)
