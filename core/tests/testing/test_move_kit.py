@@ -2,7 +2,16 @@
 
 import pytest
 
-from domwarden.contract import End, Job, PermanentError, Refusal, RunState, Step, hookimpl
+from domwarden.contract import (
+    End,
+    Job,
+    PermanentError,
+    Refusal,
+    RunState,
+    Step,
+    TimerClock,
+    hookimpl,
+)
 from domwarden.testing.engines import BrokenPromiseError
 from domwarden.testing.ways import (
     check_comes_back_from_every_step,
@@ -13,6 +22,8 @@ from domwarden.testing.ways import (
     move_checks,
 )
 from domwarden.testing.world import Device
+
+from ..embedded.helpers import OneTimer
 
 
 class Token:
@@ -185,3 +196,40 @@ async def test_broken_device_is_found(cls, check, make, move_world) -> None:
     """Each device that loses its token, or fails on the way, is found by the check it is for."""
     with pytest.raises((AssertionError, BrokenPromiseError)):
         await check(make(cls))
+
+
+class Timer(OneTimer):
+    contract = 1
+    SCHEMA = {}
+    CLOCK = TimerClock.GUEST
+
+    def __init__(self, device, options):
+        pass
+
+    attach = hookimpl(OneTimer.attach)
+
+
+async def test_watchdog_of_an_author_guards_on_after_a_move(move_world) -> None:
+    """A world may have a watchdog under test; its deadline travels, and a hung guest is reset."""
+    async with move_world({}, watchdog=Device("timer", Timer)) as world:
+        await world.start()
+        await world.type("watchdog start 5")
+        moved = await world.migrate()
+        assert moved.arrived, moved
+        await world.pass_seconds(20.0)
+        (line,) = await world.type("uptime")
+        assert float(line.split()[1]) >= 20.0, "it kicks over there"
+        await world.type("hang irqs-off")
+        await world.pass_seconds(7.0)
+        (line,) = await world.type("uptime")
+        assert float(line.split()[1]) < 7.0, "it was reset"
+
+
+async def test_paused_domain_resumes_over_there(make, move_world) -> None:
+    """A domain that was moved paused goes on where it was."""
+    async with make()() as world:
+        await world.start()
+        await world.pause()
+        await world.migrate()
+        await world.resume()
+        assert await world.type("ping") == ["pong"]

@@ -97,9 +97,9 @@ class MoveWorld:
 
     # -- what the domain does
 
-    async def start(self, *, paused: bool = False) -> Journey:
+    async def start(self) -> Journey:
         """Start the domain on host ``a``."""
-        return await self._travel("a", lambda warden: warden.start(self.definition, paused=paused))
+        return await self._travel("a", lambda warden: warden.start(self.definition))
 
     async def migrate(
         self,
@@ -148,6 +148,14 @@ class MoveWorld:
     async def stop(self) -> Journey:
         """Stop the domain where it is."""
         return await self._travel(self.place(), lambda warden: warden.stop(DOMAIN))
+
+    async def pause(self) -> Journey:
+        """Pause the domain where it is."""
+        return await self._travel(self.place(), lambda warden: warden.pause(DOMAIN))
+
+    async def resume(self) -> Journey:
+        """Let the paused domain run."""
+        return await self._travel(self.place(), lambda warden: warden.resume(DOMAIN))
 
     async def type(self, line: str) -> list[str]:
         """Type a line into the guest's shell (``help``, ``ping``); returns what it printed."""
