@@ -7,11 +7,13 @@
   line is ``# exits N`` ends so.
 - ``python``: run; with a first line ``# NAME.py`` it is written for the commands.
 - ``sh``: not run; installing, which the test of the distributions does.
+- no language: lines that begin with ``domwarden`` or ``make`` name real verbs, options and targets.
 """
 
 import ast
 import contextlib
 import dataclasses
+import importlib
 import io
 import re
 import shlex
@@ -21,13 +23,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from workspace import ROOT
 
 from domwarden.config import check_files
 
 from .pages import Block, Page, pages
 
 _NAMED = re.compile(r"# ([\w./-]+\.(?:yaml|py|toml))\n")
-_RUNNABLE = {"domwarden", "pytest", "python", "truncate"}
+_RUNNABLE = {"domwarden", "pytest", "python", "truncate", "touch", "mkdir", "ls"}
 _INSTALLING = {"pip", "make", "apt", "git", "systemctl"}
 _LIMIT_SECONDS = 60
 
@@ -222,3 +225,27 @@ def test_installing_commands_install_what_is_there(block: Block) -> None:
                 assert (block.page.path.parents[0] / word).exists() or (
                     Path(__file__).parents[2] / word
                 ).exists(), f"{block}: {word}"
+
+
+def _plain_lines() -> list[tuple[str, str]]:
+    found = []
+    for each in pages():
+        for block in (*each.blocks(""), *each.blocks("sh")):
+            for line in block.text.splitlines():
+                command = re.split(r"  +|#", line.strip())[0].strip()
+                if command.startswith(("domwarden ", "make ")):
+                    found.append((str(block), command))
+    return found
+
+
+@pytest.mark.parametrize(("where", "command"), _plain_lines())
+def test_shown_command_lines_are_right(where: str, command: str) -> None:
+    """A command that is only shown would be understood: verb, arguments, options, targets."""
+    words = shlex.split(command)
+    if words[0] == "make":
+        makefile = (ROOT / "Makefile").read_text()
+        targets = set(" ".join(re.findall(r"^\.PHONY:(.*)$", makefile, re.MULTILINE)).split())
+        assert {word for word in words[1:] if "=" not in word} <= targets, where
+        return
+    verb = importlib.import_module(f"domwarden.cli.{words[1]}").command
+    verb.make_context(words[1], words[2:])
