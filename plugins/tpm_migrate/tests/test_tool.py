@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from pathlib import Path
@@ -63,7 +64,16 @@ async def test_a_tool_that_hangs_is_ended_with_its_children(tmp_path: Path) -> N
         await call(settings(program, 1.0), [])
     assert time.monotonic() - began < 10
     assert mark.exists()
-    assert ended(mark.read_text())
+    async with asyncio.timeout(5):
+        while not ended(mark.read_text()):
+            await asyncio.sleep(0.01)  # the kernel is ending it
+
+
+async def test_a_child_that_keeps_the_output_is_ended_too() -> None:
+    """The tool itself is gone: its call is not over as long as something of it may still speak."""
+    program = "import subprocess; subprocess.Popen(['sleep', '60'])"
+    with pytest.raises(PermanentError, match="did not end"):
+        await call(settings(program, 0.5), [])
 
 
 async def test_a_tool_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:

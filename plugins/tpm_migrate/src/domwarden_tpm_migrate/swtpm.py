@@ -19,7 +19,7 @@ PROGRAM = "swtpm"
 _START_SECONDS = 10.0
 _END_SECONDS = 5.0
 _POLL_SECONDS = 0.02
-#: /proc/net/unix: the socket listens (``__SO_ACCEPTCON``).
+#: /proc/thread-self/net/unix: the socket listens (``__SO_ACCEPTCON``).
 _LISTENING = 0x10000
 
 
@@ -122,7 +122,9 @@ def _reaped(pid: int) -> bool:
 
 
 def _listens(socket: Path) -> bool:
-    for line in Path("/proc/net/unix").read_text(encoding="utf-8", errors="replace").splitlines():
+    # This thread's, since a thread may have a network namespace of its own.
+    table = Path("/proc/thread-self/net/unix")
+    for line in table.read_text(encoding="utf-8", errors="replace").splitlines():
         fields = line.split(maxsplit=7)
         if len(fields) == 8 and fields[7] == str(socket) and int(fields[3], 16) & _LISTENING:
             return True

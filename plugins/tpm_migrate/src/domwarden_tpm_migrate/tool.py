@@ -52,16 +52,19 @@ async def call(settings: ToolSettings, more: list[str]) -> None:
         )
     except OSError as error:
         raise PermanentError(f"cannot run the TPM tool {name}: {error.strerror}") from error
+    ended = False
     try:
         async with asyncio.timeout(settings.timeout_seconds):
             output = await _read(process)
             status = await process.wait()
+        ended = True
     except TimeoutError:
         raise PermanentError(
             f"the TPM tool {name} did not end in {settings.timeout_seconds:g} s"
         ) from None
     finally:
-        if process.returncode is None:
+        if not ended:
+            # The whole group: the tool itself may be gone, and a child of it hold the output.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
