@@ -13,6 +13,8 @@ from domwarden_tpm_migrate.options import ToolSettings
 
 _ERROR = re.compile(r"\bError\b")
 _OUTPUT_LIMIT_BYTES = 64 * 1024
+#: For the output's end after the group was killed; one that left the group is let be.
+_DRAIN_SECONDS = 2.0
 
 
 def arguments(domain: Domain, step: Step, *, recover: bool = False) -> list[str]:
@@ -67,7 +69,9 @@ async def call(settings: ToolSettings, more: list[str]) -> None:
             # The whole group: the tool itself may be gone, and a child of it hold the output.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    await process.communicate()
     lines = output.decode(errors="replace").splitlines()
     wrong = next((line.strip() for line in lines if _ERROR.search(line)), None)
     if status:
