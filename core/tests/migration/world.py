@@ -160,6 +160,7 @@ class ToyOutgoing(Outgoing):
 
     async def complete(self, progress: OnProgress) -> float | None:
         self.engine.fault(self.engine.faults.before, "complete")
+        progress(Progress(total_bytes=4, transferred_bytes=4, iteration=2))
         copy = self.engine.read(self.name)
         path = copy["address"].get("file") or copy["address"]["stream"]
         await asyncio.to_thread(Path(path).write_text, copy["memory"])
@@ -334,6 +335,8 @@ class World:
         return DomainRoom(Domain(definition, host), devices, engine.HOOKS)
 
     def at(self, point: str) -> None:
+        if "under way" in point and point in self.points:
+            return  # how often an engine reports is a matter of its speed
         index = len(self.points)
         self.points.append(point)
         if index == self.kill_at:

@@ -14,6 +14,7 @@ from domwarden.contract import (
     Movement,
     Outgoing,
     PermanentError,
+    Progress,
     Refusal,
     RunState,
     Ticket,
