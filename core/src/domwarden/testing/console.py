@@ -130,6 +130,11 @@ class Console:
         """Return the last thirty lines that the console showed."""
         return "\n".join(list(self.lines)[-30:])
 
+    async def wait_closed(self) -> None:
+        """Return once QEMU has ended, or this connection."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     async def close(self) -> None:
         """Close the connection; the guest does not notice."""
         if self._task is not None:
@@ -171,7 +176,8 @@ class Console:
 
     async def _read(self) -> None:
         try:
-            while data := await self.reader.readline():
+            # A line without an end is one that a move cut in two.
+            while (data := await self.reader.readline()).endswith(b"\n"):
                 self._take(data.decode(errors="replace").strip("\r\n"))
         except ConnectionError:
             pass  # the same as the end of the file: QEMU has gone

@@ -53,8 +53,9 @@ class MirrorTargetJobs:
         await asyncio.to_thread(sync_directory, self._partial.parent)
 
     async def recover(self, _context: JobContext) -> None:
-        """Remove the target: its name is this migration's own."""
+        """Remove the target, whose name is this migration's own, and what a killed server left."""
         await asyncio.to_thread(remove, self._partial)
+        await asyncio.to_thread(remove, names.export_socket(self._domain))
 
     async def finish(self, _context: JobContext) -> None:
         """Give the image its name; the running process has it open and does not notice."""
