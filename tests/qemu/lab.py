@@ -89,11 +89,14 @@ class Lab:
 
     root: Path
     room: FixedRoom = dataclasses.field(default_factory=FixedRoom)
+    engines: list[QemuEngine] = dataclasses.field(default_factory=list)
 
     def engine(self, host: str) -> QemuEngine:
         """Return a new engine, as after a restart of domwarden."""
         # TCG everywhere: what holds here holds on any machine.
-        return QemuEngine(Host(host, self.root / host, {"qemu": {"accel": "tcg"}}))
+        made = QemuEngine(Host(host, self.root / host, {"qemu": {"accel": "tcg"}}))
+        self.engines.append(made)
+        return made
 
     def console(self, host: str) -> Path:
         return self.root / host / "domains" / NAME / "qemu" / "console"
@@ -139,6 +142,8 @@ class Lab:
         return str((await self.execute(host, "query-migrate")).get("status", "none"))
 
     async def clean(self) -> None:
+        for engine in self.engines:
+            await engine.aclose()
         for host in "ab":
             with contextlib.suppress(OSError, ValueError, KeyError):
                 self.signal(host, signal.SIGCONT)

@@ -66,6 +66,7 @@ class QemuEngine(EngineContract):
 
     async def stop(self, name: str, *, graceful_seconds: float = 0.0) -> None:
         """Ask the guest, then QEMU, then the kernel."""
+        await self._monitor(name, "move").aclose()  # or it is lost with the process
         await ending.stop(self._files(name), self._control(name), graceful_seconds)
 
     async def pause(self, name: str) -> None:

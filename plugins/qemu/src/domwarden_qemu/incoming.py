@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from domwarden.contract import Address, Definition, EngineError, Incoming, Room
 
@@ -103,6 +102,7 @@ class QemuIncoming(Incoming):
 
     async def discard(self) -> None:
         """Kill this copy and remove what is left of it."""
+        await self._monitor.aclose()  # or it is lost with the process
         await ending.discard(self._files, self._migration)
 
     async def _open(self, source: Address | None) -> Address:
@@ -129,14 +129,9 @@ class QemuIncoming(Incoming):
         pause = _FIRST_LOOK_SECONDS
         async with self._monitor.session(linger=True) as session:
             while True:
-                answer: dict[str, Any] = await session.execute(
-                    "query-migrate", timeout_seconds=3600
-                )
-                if answer.get("status") == "completed":
-                    # The same step of QEMU that ends the migration leaves inmigrate.
-                    status = await session.execute("query-status")
-                    if status["status"] != "inmigrate":
-                        return
+                answer, status = await moves.look(session, timeout_seconds=3600)
+                if answer.get("status") == "completed" and status != "inmigrate":
+                    return
                 if answer.get("status") in ("failed", "cancelled"):
                     raise moves.failure(self._files.name, answer)
                 await asyncio.sleep(pause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,6 +44,15 @@ async def set_source(session: Session, definition: Definition, *, live: bool) ->
             "downtime-limit": max(1, round(limits.downtime_limit_seconds * 1000)),
         },
     )
+
+
+async def look(session: Session, *, timeout_seconds: float = 10.0) -> tuple[dict[str, Any], str]:
+    """Return the answer to ``query-migrate`` with the run state, asked in one breath."""
+    migration, status = await asyncio.gather(
+        session.execute("query-migrate", timeout_seconds=timeout_seconds),
+        session.execute("query-status", timeout_seconds=timeout_seconds),
+    )
+    return migration, str(status["status"])
 
 
 def progress(answer: Mapping[str, Any]) -> Progress:

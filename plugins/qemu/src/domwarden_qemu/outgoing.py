@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from domwarden.contract import (
@@ -20,10 +20,12 @@ from domwarden.contract import (
 from . import abort, blockers, moves, process, streams
 from .files import Files
 from .monitor import Monitor, Session
+from .observe import UNDER_WAY
 from .record import Record
 from .schema import Options
 
-_TICK_SECONDS = 0.2
+_FIRST_TICK_SECONDS = 0.02
+_LAST_TICK_SECONDS = 0.2
 _YANK_TIMEOUT_SECONDS = 5.0
 _AFTER_YANK_SECONDS = 15.0
 #: QEMU says ``completed`` a moment before it fills in the downtime and leaves finish-migrate.
@@ -70,7 +72,7 @@ class QemuOutgoing(Outgoing):
                 async with asyncio.timeout(limit):
                     await self._follow(
                         session,
-                        ("pre-switchover",),
+                        "pre-switchover",
                         progress,
                         lambda: session.execute("migrate", {"uri": uri}),
                     )
@@ -99,6 +101,7 @@ class QemuOutgoing(Outgoing):
             if not await self._is_completed(session):
                 await self._switch_over(session, progress)
             answer = await self._settled(session)
+            progress(moves.progress(answer))
         downtime = answer.get("downtime")
         return None if downtime is None else downtime / 1000
 
@@ -120,9 +123,10 @@ class QemuOutgoing(Outgoing):
             async with asyncio.timeout(limit):
                 await self._follow(
                     session,
-                    ("completed",),
+                    "completed",
                     progress,
                     lambda: session.execute("migrate-continue", {"state": "pre-switchover"}),
+                    told_bytes=1,  # pre-copy has told them
                 )
         except (TimeoutError, asyncio.CancelledError):
             # Also when cancelled: nobody could cut it off later, since a hung main loop negotiates
@@ -151,41 +155,55 @@ class QemuOutgoing(Outgoing):
     async def _follow(
         self,
         session: Session,
-        goals: Sequence[str],
+        goal: str,
         progress: OnProgress,
         begin: Callable[[], Awaitable[Any]],
+        *,
+        told_bytes: int = 0,
     ) -> None:
-        """Begin, report, and return at the goal; raises EngineError when the migration failed."""
+        """Begin, report, and return at the goal; raises EngineError when the migration failed.
+
+        QEMU's events say when; only where they leave something open is it asked, since near the
+        switchover the guest stands while we ask.
+        """
         async with session.listen("MIGRATION") as events:
             await begin()
-            waiting = asyncio.create_task(_anext(events), name=f"{self._name}/migration/event")
+            pause = _FIRST_TICK_SECONDS
+            waiting = self._next(events)
             try:
                 while True:
-                    # Only a look after the command counts: events may be older than it.
-                    answer = await session.execute("query-migrate", timeout_seconds=3600)
-                    progress(moves.progress(answer))
-                    status = answer.get("status")
-                    if status in goals:
-                        return
-                    if status in ("failed", "cancelled", "cancelling", "completed", None):
-                        raise moves.failure(self._name, answer)
-                    await asyncio.wait({waiting}, timeout=_TICK_SECONDS)
+                    await asyncio.wait({waiting}, timeout=pause)
+                    pause = min(pause * 2, _LAST_TICK_SECONDS)
+                    status = ""
                     if waiting.done():
-                        waiting.result()
-                        waiting = asyncio.create_task(
-                            _anext(events), name=f"{self._name}/migration/event"
-                        )
+                        status = waiting.result()["data"]["status"]
+                        waiting = self._next(events)
+                    if status in UNDER_WAY and status != goal:
+                        continue
+                    if status == goal and told_bytes:
+                        return
+                    answer = await session.execute("query-migrate", timeout_seconds=3600)
+                    report = moves.progress(answer)
+                    progress(report)
+                    told_bytes = report.transferred_bytes
+                    status = answer.get("status", "none")
+                    if status == goal:
+                        return
+                    if status not in UNDER_WAY or status == "cancelling":
+                        raise moves.failure(self._name, answer)
             finally:
                 waiting.cancel()
                 await asyncio.gather(waiting, return_exceptions=True)
+
+    def _next(self, events: AsyncIterator[Any]) -> asyncio.Task[Any]:
+        return asyncio.create_task(_anext(events), name=f"{self._name}/migration/event")
 
     async def _settled(self, session: Session) -> dict[str, Any]:
         """Return the final answer once QEMU has left the switchover for good."""
         async with asyncio.timeout(_SETTLE_SECONDS):
             while True:
-                answer: dict[str, Any] = await session.execute("query-migrate")
-                status = await session.execute("query-status")
-                done = answer.get("status") == "completed" and status["status"] == "postmigrate"
+                answer, status = await moves.look(session)
+                done = answer.get("status") == "completed" and status == "postmigrate"
                 if done and "downtime" in answer:
                     return answer
                 await asyncio.sleep(0.001)
@@ -214,5 +232,5 @@ class QemuOutgoing(Outgoing):
         dataclasses.replace(self._record(), returned=returned).save(self._files.record)
 
 
-async def _anext(events: Any) -> Any:
+async def _anext(events: AsyncIterator[Any]) -> Any:
     return await anext(events)
