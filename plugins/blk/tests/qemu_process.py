@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import os
 import shutil
-import sys
+import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from domwarden.contract import QemuArgument
+from domwarden.testing.qmp import QmpControl, bare_qemu
 from domwarden.testing.require import absent
-
-from .qmp_wire import WireControl, control
-
-PROGRAM = "qemu-system-x86_64"
 
 
 def require_qemu() -> None:
-    for program in (PROGRAM, "qemu-img"):
+    for program in ("qemu-system-x86_64", "qemu-img", "qemu-io"):
         if shutil.which(program) is None:
             absent("qemu", f"{program} is not installed")
 
@@ -28,27 +25,18 @@ def require_qemu() -> None:
 @contextlib.asynccontextmanager
 async def qemu(
     directory: Path, arguments: Sequence[QemuArgument], *more: str
-) -> AsyncIterator[WireControl]:
-    socket = directory / "qmp.sock"
-    command = [PROGRAM, "-nodefaults", "-machine", "q35,accel=tcg", "-m", "64", "-display", "none"]
-    command += ["-qmp", f"unix:{socket},server=on,wait=off", *more]
-    for argument in arguments:
-        command += [f"-{argument.option}", json.dumps(dict(argument.value))]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with control(socket) as client:
-            client.pid = process.pid
-            yield client
-    finally:
-        if process.returncode is None:
-            process.kill()
-        _, said = await process.communicate()
-        sys.stderr.write(said.decode())
+) -> AsyncIterator[QmpControl]:
+    """Run QEMU; its process is named in the directory for tests that hurt it."""
+    async with bare_qemu(arguments, "-pidfile", str(directory / "pid"), *more) as control:
+        yield control
 
 
-async def write(client: WireControl, pattern: int, offset: int, length: int) -> None:
+def freeze(directory: Path) -> None:
+    """Stop the process as if its host hung."""
+    os.kill(int((directory / "pid").read_text()), signal.SIGSTOP)
+
+
+async def write(client: QmpControl, pattern: int, offset: int, length: int) -> None:
     """Write to the disk as its card does."""
     line = (
         f'qemu-io -d /machine/peripheral/root/virtio-backend "write -P {pattern} {offset} {length}"'
@@ -57,22 +45,22 @@ async def write(client: WireControl, pattern: int, offset: int, length: int) -> 
     assert not said or "wrote" in said, said
 
 
-async def migrate_to_switchover(client: WireControl, uri: str) -> None:
+async def migrate_to_switchover(client: QmpControl, uri: str) -> None:
     await client.execute("migrate", {"uri": uri})
     await migration_state(client, "pre-switchover")
 
 
-async def migration_state(client: WireControl, wanted: str) -> None:
+async def migration_state(client: QmpControl, wanted: str) -> None:
     async with asyncio.timeout(30):
         while (state := (await status(client)).get("status")) != wanted:
             assert state not in ("failed", "cancelled"), state
             await asyncio.sleep(0.02)
 
 
-async def status(client: WireControl) -> dict[str, Any]:
+async def status(client: QmpControl) -> dict[str, Any]:
     return dict(await client.execute("query-migrate"))
 
 
-async def capabilities(client: WireControl, *names: str) -> None:
+async def capabilities(client: QmpControl, *names: str) -> None:
     wanted = [{"capability": name, "state": True} for name in names]
     await client.execute("migrate-set-capabilities", {"capabilities": wanted})

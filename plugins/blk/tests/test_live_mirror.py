@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,17 +10,18 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import End, EngineError, PermanentError, QemuControl, Step
+from domwarden.testing.qmp import QmpControl
 
 from .helpers import MIGRATION, Side, codes, host, pair
 from .qemu_process import (
     capabilities,
+    freeze,
     migrate_to_switchover,
     migration_state,
     qemu,
     require_qemu,
     write,
 )
-from .qmp_wire import WireControl
 
 pytestmark = [pytest.mark.live, pytest.mark.time_limit(120)]
 
@@ -53,7 +52,7 @@ class Move:
         pair(self.source, self.target)
 
     @contextlib.asynccontextmanager
-    async def ends(self) -> AsyncIterator[tuple[WireControl, WireControl]]:
+    async def ends(self) -> AsyncIterator[tuple[QmpControl, QmpControl]]:
         """Start the source, test both ends, open the destination and start it held."""
         started = self.source.blk.qemu_args(domain=self.source.view)
         async with qemu(self.source.domain.directory, started) as a:
@@ -71,7 +70,7 @@ class Move:
                 await capabilities(a, "return-path", "pause-before-switchover")
                 yield a, b
 
-    async def suspend(self, a: WireControl) -> None:
+    async def suspend(self, a: QmpControl) -> None:
         await migrate_to_switchover(a, f"unix:{self.directory}/stream")
 
 
@@ -161,10 +160,10 @@ async def test_a_destination_that_dies_while_copying_is_an_error_not_a_completed
 async def test_recovery_frees_the_source_from_a_destination_that_hangs(tmp_path: Path) -> None:
     """A frozen target with requests in flight is cut off, and the guest writes on."""
     move = Move(tmp_path, "raw")
-    async with move.ends() as (a, b):
+    async with move.ends() as (a, _):
         await move.target.step(Step.PREPARE)
         await move.source.step(Step.PREPARE)
-        os.kill(b.pid, signal.SIGSTOP)
+        freeze(move.target.domain.directory)
         await write(a, 0x22, 0, 16 * MIB)
         await move.source.run(move.source.blk.recover(domain=move.source.view, step=Step.PREPARE))
         assert await a.execute("query-jobs") == []
