@@ -52,6 +52,10 @@ async def test_a_process_whose_pid_was_never_recorded_is_found(tmp_path: Path) -
     pidfile = tmp_path / "pid"
     record = _spawn(tmp_path, "-pidfile", str(pidfile))
     intent = Record(process.boot_id())
+    for _ in range(500):  # exec lets the parent go on a moment before the arguments can be read
+        if process.alive(intent, pidfile) is not None:
+            break
+        await asyncio.sleep(0.01)
     assert process.alive(intent, pidfile) == record.pid
     assert process.alive(intent, tmp_path / "other") is None
     assert process.send_signal(intent, pidfile, signal.SIGKILL)
