@@ -164,7 +164,7 @@ async def test_recovery_frees_the_source_from_a_destination_that_hangs(tmp_path:
         await move.target.step(Step.PREPARE)
         await move.source.step(Step.PREPARE)
         freeze(move.target.domain.directory)
-        await write(a, 0x22, 0, 16 * MIB)
+        await write(a, 0x22, 0, 65536)
         await move.source.run(move.source.blk.recover(domain=move.source.view, step=Step.PREPARE))
         assert await a.execute("query-jobs") == []
         await write(a, 0x33, 0, MIB)

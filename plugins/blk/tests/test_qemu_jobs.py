@@ -147,7 +147,7 @@ async def test_recovery_cuts_the_connection_before_anything_polite(tmp_path: Pat
         for _ in range(2):
             await source.run(source.blk.recover(domain=source.view, step=Step.PREPARE))
         acting = [c for c in fake.commands if not c.startswith("query-")]
-        wanted = ["yank", "block-job-cancel", "job-dismiss", "yank", "blockdev-del"]
+        wanted = ["block-job-cancel", "yank", "job-dismiss", "yank", "blockdev-del"]
         assert [c for c in acting if c != "nbd-server-stop"][:5] == wanted
         assert fake.job is None
         assert fake.nodes == {"root", "root-file"}

@@ -94,7 +94,6 @@ class QemuSource:
     async def undo(self) -> None:
         """End the job, even against a target that does not answer, and remove what it needed."""
         await self._export.remove()
-        await self._yank()
         if await self._state() is not None:
             await self._give_up()
         await self._drop_target()
@@ -132,12 +131,14 @@ class QemuSource:
                     # Refused when the job just ended by itself.
                     by_force = {"device": self._job, "force": True}
                     await self._control.execute("block-job-cancel", by_force)
+                # Its requests to a target that hangs never end by themselves.
+                await self._yank()
                 try:
                     async with asyncio.timeout(_CUT_SECONDS):
                         await self._ended(events)
                     break
                 except TimeoutError:
-                    await self._yank()  # a request may have found its way to the target since
+                    continue  # a request may have found its way to the target since
         await self._control.execute("job-dismiss", {"id": self._job})
 
     async def _drop_target(self) -> None:
