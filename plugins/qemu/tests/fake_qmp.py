@@ -48,6 +48,8 @@ class FakeQmp:
         self.heard: list[tuple[str, dict[str, Any], bool]] = []
         self.connections = 0
         self.greets = True
+        #: Sent once before a greeting: what the client before this one did not wait for.
+        self.leftover: list[dict[str, Any]] = []
         #: Sent between a command's arrival and its answer, by command.
         self.before: dict[str, list[dict[str, Any]]] = {}
         self._writers: set[asyncio.StreamWriter] = set()
@@ -89,6 +91,8 @@ class FakeQmp:
         self.connections += 1
         self._changed.set()
         try:
+            while self.leftover:
+                _send(writer, self.leftover.pop(0))
             if self.greets:
                 _send(writer, GREETING)
             await self._listen(reader, writer)

@@ -125,6 +125,16 @@ async def test_an_event_that_overtakes_the_negotiation_does_not_fail_it(tmp_path
         assert await connecting == {}
 
 
+async def test_an_event_left_over_from_another_client_does_not_fail_the_greeting(
+    tmp_path: Path,
+) -> None:
+    """QEMU may hand a new client what it still had for the one before."""
+    async with FakeQmp().serve(tmp_path / "qmp") as qemu:
+        qemu.leftover = [message("RESUME")]
+        assert await Monitor(tmp_path / "qmp", "web1").execute("query-status") == {}
+        assert qemu.connections == 2
+
+
 async def test_a_command_out_of_band_says_so(tmp_path: Path) -> None:
     async with FakeQmp().serve(tmp_path / "qmp") as qemu:
         async with Monitor(tmp_path / "qmp", "web1").session() as session:

@@ -18,7 +18,7 @@ from qemu.qmp import (
     QMPError,
     Runstate,
 )
-from qemu.qmp.qmp_client import NegotiationError
+from qemu.qmp.qmp_client import GreetingError, NegotiationError
 
 from domwarden.contract import EngineError, OutcomeUnknownError
 
@@ -199,9 +199,10 @@ class Monitor:
             try:
                 await fresh.connect(str(self._path))
             except ConnectError as error:
-                # The library stumbles over an event that overtakes the answer to qmp_capabilities.
-                # No command was given yet, so trying again is safe; the caller bounds it.
-                if not isinstance(error.exc, NegotiationError):
+                # The library stumbles over an event that overtakes the answer to qmp_capabilities,
+                # and over one that QEMU still had for the client before and sends ahead of the
+                # greeting.  No command was given, so trying again is safe; the caller bounds it.
+                if not isinstance(error.exc, GreetingError | NegotiationError):
                     raise
             else:
                 return fresh
