@@ -109,3 +109,22 @@ async def test_a_licence_comes_back_when_the_driver_dies(tmp_path: Path, monkeyp
         assert status.state is RunState.RUNNING
         async with await Console.connect(_console(tmp_path, "a")) as console:
             await console.wait_ready(timeout_seconds=30.0)
+
+
+async def test_a_licence_is_free_while_its_guest_is_saved(tmp_path: Path) -> None:
+    """A save gives the licence back; the restore waits for it to be free, and takes it."""
+    async with _started(tmp_path) as warden:
+        await warden.save(NAME, tmp_path / "saved")
+        assert _licences(tmp_path) == ["cad.free"]
+        taken = (tmp_path / "licences" / "cad.free").rename(
+            tmp_path / "licences" / "cad.held.c.other"
+        )
+        with pytest.raises(RefusedError) as refused:
+            await warden.restore(tmp_path / "saved")
+        assert [r.code for r in refused.value.refusals] == ["licence-taken"]
+        taken.rename(tmp_path / "licences" / "cad.free")
+        restored = await warden.restore(tmp_path / "saved")
+        assert restored.running
+        assert _licences(tmp_path) == [f"cad.held.a.{NAME}"]
+        async with await Console.connect(_console(tmp_path, "a")) as console:
+            await console.wait_ready(timeout_seconds=30.0)
