@@ -24,7 +24,9 @@ RESULTS = HERE / "results"
 
 
 @click.command()
-@click.option("--only", type=click.Choice(BENCHES), multiple=True, help="This one; may be repeated.")
+@click.option(
+    "--only", type=click.Choice(BENCHES), multiple=True, help="This one; may be repeated."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quick", is_flag=True, help="Few rounds: shows that it runs, measures nothing.")
 @click.option("--write", type=click.Path(path_type=Path), help="Write a table to this file too.")

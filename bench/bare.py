@@ -64,7 +64,8 @@ async def migrated(events: EventListener, wanted: str) -> None:
     """Wait until the migration's status is the wanted one; raises RuntimeError when it failed."""
     async with asyncio.timeout(LIMIT_SECONDS):
         async for event in events:
-            status = event["data"]["status"]
+            data: Any = event["data"]
+            status = data["status"]
             if status == wanted:
                 return
             if status in ("failed", "cancelled"):

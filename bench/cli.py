@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ def run(*, quick: bool) -> Report:
     for argv in contenders.values():
         child_seconds(argv)  # byte code and caches are everybody's
     samples = interleaved(
-        {name: lambda argv=argv: child_seconds(argv) for name, argv in contenders.items()},
+        {name: functools.partial(child_seconds, argv) for name, argv in contenders.items()},
         3 if quick else 30,
     )
     report = Report("cli", "processor time of one command, user and system")

@@ -47,22 +47,7 @@ def run(*, quick: bool) -> Report:
     """Measure a step through the room beside pluggy that calls the same functions."""
     report = Report("dispatch", "one step to all devices of a domain, processor time")
     for count in COUNTS:
-        room, manager = _rooms(count)
-        domain = room.domain
-        answers = room.migrate(domain, Step.START)
-        plain = manager.hook.migrate(domain=domain, step=Step.START)
-        if len(answers) != count or len(plain) != count:
-            raise RuntimeError(f"{len(answers)} and {len(plain)} answers of {count} devices")
-        repeats = (200 if quick else 20_000) // count
-        ours, theirs = interleaved(
-            {
-                "room": _batch(lambda: room.migrate(domain, Step.START), repeats),
-                "pluggy": _batch(
-                    lambda: manager.hook.migrate(domain=domain, step=Step.START), repeats
-                ),
-            },
-            4 if quick else 20,
-        ).values()
+        ours, theirs = _measure(count, (200 if quick else 20_000) // count, 4 if quick else 20)
         devices = "1 device" if count == 1 else f"{count} devices"
         report.add(f"room, {devices}", "µs", ours, scale=1e6, peer=("bare pluggy", theirs))
         report.add(f"bare pluggy, {devices}", "µs", theirs, scale=1e6)
@@ -71,6 +56,22 @@ def run(*, quick: bool) -> Report:
         " its tickets, and turns a device's exception into a report; bare pluggy does none of it"
     )
     return report
+
+
+def _measure(count: int, repeats: int, rounds: int) -> tuple[list[float], list[float]]:
+    room, manager = _rooms(count)
+    domain = room.domain
+    answers = room.migrate(domain, Step.START)
+    plain = manager.hook.migrate(domain=domain, step=Step.START)
+    if len(answers) != count or len(plain) != count:
+        raise RuntimeError(f"{len(answers)} and {len(plain)} answers of {count} devices")
+    through_pluggy = manager.hook.migrate
+    contenders = {
+        "room": _batch(lambda: room.migrate(domain, Step.START), repeats),
+        "pluggy": _batch(lambda: through_pluggy(domain=domain, step=Step.START), repeats),
+    }
+    samples = interleaved(contenders, rounds)
+    return samples["room"], samples["pluggy"]
 
 
 def _rooms(count: int) -> tuple[DomainRoom, pluggy.PluginManager]:

@@ -5,27 +5,23 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import json
-import os
-import select
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tests.testbeds.guest.build import build
 from tests.testbeds.guest.packages import BuildError
 
-from . import recorder
 from .absent import AbsentError
 from .calm import calm
 from .commits import commit_seconds
-from .movers import MEMORY_MIB, Bare, Domwarden, Mover
+from .ears import Ears
+from .moved_by_domwarden import Domwarden
+from .moved_by_script import Bare
+from .mover import MEMORY_MIB, Mover
 from .report import Goal, Report
 from .sampling import turns
 
@@ -35,53 +31,6 @@ GOAL_BLACKOUT = 1.25
 ROUNDS = 16
 #: Each way to drive a move: by a process of its own (what the command line does), or by the caller.
 WAYS = {"apart": "a process of its own", "here": "in process"}
-
-
-class Recorder:
-    """The process that hears every QEMU of both guests."""
-
-    def __init__(self, directories: Sequence[Path]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", recorder.__file__, *map(str, directories)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self._heard: list[dict[str, Any]] = []
-        self._rest = b""
-
-    def blackout(self, source: Path, destination: Path, begun: float) -> tuple[float, float]:
-        """Return when the guest stopped there and resumed here, in a move begun at that time."""
-        limit = time.monotonic() + 10
-        while True:
-            resumed = self._times("RESUME", destination, begun)
-            stopped = [at for at in self._times("STOP", source, begun) if at < max(resumed, default=0)]
-            if stopped:
-                # A look at the watchdog's timer stops the guest for a moment too, but earlier.
-                return stopped[-1], next(at for at in resumed if at > stopped[-1])
-            if time.monotonic() > limit:
-                raise RuntimeError(f"no STOP and RESUME were heard, only {self._heard[-6:]}")
-            self._read()
-
-    def _times(self, event: str, directory: Path, begun: float) -> list[float]:
-        wanted = {"directory": str(directory), "event": event}
-        return [
-            said["at"] for said in self._heard if said["at"] > begun and wanted.items() <= said.items()
-        ]
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        ready, _, _ = select.select([descriptor], [], [], 1.0)
-        if ready:
-            data = os.read(descriptor, 65536)
-            if not data:
-                raise RuntimeError("the recorder died")
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            self._heard += [json.loads(line) for line in lines]
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate(timeout=10)
 
 
 def run(*, quick: bool) -> Report:
@@ -111,16 +60,19 @@ async def _run(root: Path, kernel: Path, cmdline: str, rounds: int) -> Report:
     movers: dict[str, Mover] = {"domwarden": ours, "bare": theirs}
     for mover in movers.values():
         mover.write(kernel, cmdline)
-    ears = Recorder([mover.directory(host) for mover in movers.values() for host in "ab"])
+    ears = Ears([mover.directory(host) for mover in movers.values() for host in "ab"])
     try:
         await ours.start()
         await theirs.start(ours)
-        await ours.move(apart=True)
-        theirs.argv = theirs.learn(ours)  # how an incoming QEMU is started
+        # Both once before it counts; it also shows how an incoming QEMU is started.
+        begun = time.time()
+        await ours.move(apart=False)
+        within = ours.commits_between(*ears.blackout(ours.source, ours.destination, begun))
+        theirs.argv = theirs.learn(ours)
         await theirs.move(apart=True)
         uptimes = {name: float(await mover.ask("uptime")) for name, mover in movers.items()}
         begun = time.monotonic()
-        samples = await _measure(movers, ears, rounds)
+        samples = await _measure(movers, ears, rounds, within)
         elapsed = time.monotonic() - begun
         for name, mover in movers.items():
             if float(await mover.ask("uptime")) < uptimes[name] + 0.5 * elapsed:
@@ -129,47 +81,44 @@ async def _run(root: Path, kernel: Path, cmdline: str, rounds: int) -> Report:
         ears.close()
         for mover in movers.values():
             await mover.stop()
-    return _report(samples)
+    return _report(samples, within)
 
 
 Samples = dict[str, list[float]]
 
 
-async def _measure(movers: dict[str, Mover], ears: Recorder, rounds: int) -> Samples:
+async def _measure(movers: dict[str, Mover], ears: Ears, rounds: int, commits: int) -> Samples:
     samples: Samples = collections.defaultdict(list)
-    for way, words in WAYS.items():
-        print(f"migrate: by {words}", file=sys.stderr)
-        for order in turns(list(movers), rounds):
-            for name in order:
-                mover = movers[name]
-                places = mover.directory(mover.host), mover.directory(mover.other)
-                await calm()
-                begun = time.time()
-                total = await mover.move(apart=way == "apart")
-                stopped, resumed = ears.blackout(*places, begun)
-                samples[f"{way} {name} total"].append(total)
-                samples[f"{way} {name} blackout"].append(resumed - stopped)
-                if way == "here":
-                    _look_inside(mover, stopped, resumed, samples)
+    contenders = {f"{way} {name}": (way, mover) for name, mover in movers.items() for way in WAYS}
+    folders = [movers["domwarden"].folder / host for host in "ab"]
+    for order in turns([*contenders, "commits"], rounds):
+        for contender in order:
+            await calm()
+            if contender == "commits":
+                samples[contender].append(commit_seconds(folders, commits))
+                continue
+            way, mover = contenders[contender]
+            begun = time.time()
+            total = await mover.move(apart=way == "apart")
+            stopped, resumed = ears.blackout(mover.source, mover.destination, begun)
+            samples[f"{contender} total"].append(total)
+            samples[f"{contender} blackout"].append(resumed - stopped)
+            if way == "apart":
+                continue
+            parts = {**mover.parts, "between these": total - sum(mover.parts.values())}
+            for part, seconds in parts.items():
+                samples[f"{mover.FOLDER} part {part}"].append(seconds)
+            if isinstance(mover, Domwarden):
+                within = mover.commits_between(stopped, resumed)
+                if within != commits:
+                    raise RuntimeError(f"{within} commits while the guest stood, before {commits}")
+                samples["commits in all"].append(len(mover.commits))
     return samples
 
 
-def _look_inside(mover: Mover, stopped: float, resumed: float, samples: Samples) -> None:
-    parts = mover.parts
-    for part, seconds in parts.items():
-        samples[f"{mover.FOLDER} part {part}"].append(seconds)
-    if isinstance(mover, Domwarden):
-        within = sum(stopped < at < resumed for at in mover.commits)
-        samples["commits within"].append(within)
-        samples["commits"].append(len(mover.commits))
-        # The same number again, at once and where the journals are.
-        folders = [mover.folder / "a", mover.folder / "b"]
-        samples["commit cost"].append(commit_seconds(folders, within))
-
-
-def _report(samples: Samples) -> Report:
+def _report(samples: Samples, commits: int) -> Report:
     report = Report("migrate", f"a guest of {MEMORY_MIB} MiB under TCG, moved to and fro")
-    costs = statistics.median(samples["commit cost"])
+    costs = statistics.median(samples["commits"])
     for way, words in WAYS.items():
         for kind, what in (("total", "total"), ("blackout", "STOP to RESUME")):
             ours, theirs = (samples[f"{way} {name} {kind}"] for name in ("domwarden", "bare"))
@@ -183,9 +132,9 @@ def _report(samples: Samples) -> Report:
                 limit = (peer.spread.median + costs * 1e3) * GOAL_BLACKOUT
                 goal = Goal(f"STOP to RESUME by {words}", "ms", shown.spread.median, limit)
             report.goals.append(goal)
-    within, all_of_them = (statistics.median(samples[n]) for n in ("commits within", "commits"))
-    report.add(f"{within:.0f} durable commits alone", "ms", samples["commit cost"], scale=1e3)
-    report.notes.append(f"{all_of_them:.0f} commits a move, {within:.0f} of them while it stands")
+    report.add(f"the {commits} durable commits alone", "ms", samples["commits"], scale=1e3)
+    all_of_them = statistics.median(samples["commits in all"])
+    report.notes.append(f"{all_of_them:.0f} commits a move, {commits} of them while it stands")
     for folder, name in ((Domwarden.FOLDER, "domwarden"), (Bare.FOLDER, "bare QMP")):
         begin = f"{folder} part "
         parts = [

@@ -25,11 +25,12 @@ def main(directories: list[str]) -> None:
         for directory in directories:
             if directory not in open_sockets and (found := _connect(directory)) is not None:
                 open_sockets[directory], rests[directory] = found, b""
-        ready, _, _ = select.select([0, *open_sockets.values()], [], [], LOOK_SECONDS)
+        descriptors = [0, *(sock.fileno() for sock in open_sockets.values())]
+        ready, _, _ = select.select(descriptors, [], [], LOOK_SECONDS)
         if 0 in ready and not os.read(0, 4096):
             return
         for directory, sock in list(open_sockets.items()):
-            if sock in ready:
+            if sock.fileno() in ready:
                 rest = _hear(directory, sock, rests[directory])
                 if rest is None:
                     open_sockets.pop(directory).close()

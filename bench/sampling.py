@@ -32,7 +32,7 @@ class Spread:
 
 
 def turns(names: Sequence[str], rounds: int) -> Iterator[Sequence[str]]:
-    """Yield each round's order: everybody goes first equally often, and follows whom it preceded."""
+    """Yield each round's order: everybody goes first in turn, and follows whom it preceded."""
     for number in range(rounds):
         start = number // 2 % len(names)
         order = [*names[start:], *names[:start]]

@@ -132,9 +132,9 @@ def run(*, quick: bool) -> Report:
     gc.freeze()  # what is held is not the collector's concern while kicks are counted
     contenders: dict[str, Callable[[], float]] = {}
     for count in counts:
-        kinds = (held[count].one, held[count].in_turn, loops[count].in_turn)
-        for name, work in zip(("one", "turn", "loop"), kinds, strict=True):
-            contenders[f"{name} {count}"] = _batch(work, kicks)
+        contenders[f"one {count}"] = _batch(held[count].one, kicks)
+        contenders[f"turn {count}"] = _batch(held[count].in_turn, kicks)
+        contenders[f"loop {count}"] = _batch(loops[count].in_turn, kicks)
     try:
         samples = interleaved(contenders, 2 if quick else 10)
     finally:

@@ -1,0 +1,101 @@
+"""The guest that domwarden moves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import ClassVar
+
+from domwarden.config import load_domain, load_host
+from domwarden.migration import Timeline
+from domwarden.migration.site import Ports
+from domwarden.warden import Warden
+
+from .mover import HEARTBEAT_SECONDS, LIMIT_SECONDS, NAME, Mover
+
+
+@dataclasses.dataclass
+class Domwarden(Mover):
+    """The guest that domwarden moves."""
+
+    FOLDER: ClassVar[str] = "dw"
+    #: What the last move told.
+    timeline: Timeline = dataclasses.field(default_factory=Timeline)
+    #: Unix times of the last move's commits; known only when this process drove it.
+    commits: list[float] = dataclasses.field(default_factory=list)
+
+    @contextlib.asynccontextmanager
+    async def warden(self, *, apart: bool = False) -> AsyncIterator[Warden]:
+        """Enter the warden of the guest's host."""
+        host_file = load_host(self.folder / f"{self.host}.yaml")
+        ports = Ports(at=self._at)
+        async with Warden(host_file, in_process=not apart, ports=ports) as warden:
+            yield warden
+
+    def _at(self, point: str) -> None:
+        if re.search(r"journal .* after$", point):
+            self.commits.append(time.time())
+
+    def commits_between(self, begin: float, end: float) -> int:
+        """Count the last move's commits between two Unix times."""
+        return sum(begin < at < end for at in self.commits)
+
+    async def start(self) -> None:
+        """Start the guest and see it guarded."""
+        async with self.warden() as warden:
+            await warden.start(load_domain(self.folder / "web1.yaml"))
+        await self.ask(f"watchdog start {HEARTBEAT_SECONDS}")
+
+    def pid(self) -> int:
+        """Return the pid of the guest's QEMU."""
+        record = json.loads((self.directory(self.host) / "record.json").read_text())
+        return int(record["pid"])
+
+    def argv(self) -> list[str]:
+        """Return the command line of the guest's QEMU."""
+        return Path(f"/proc/{self.pid()}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+
+    def _spans(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for span in self.timeline.spans():
+            if not span.device:
+                found[span.step] = found.get(span.step, 0.0) + span.ended_at - span.begun_at
+        return found
+
+    async def move(self, *, apart: bool) -> float:
+        """Move it as the command line does, or as a program that uses the library does."""
+        self.timeline, self.commits = Timeline(), []
+        async with self.warden(apart=apart) as warden:
+            begun = time.monotonic()
+            moved = await warden.migrate(NAME, self.other, observer=self.timeline)
+            elapsed = time.monotonic() - begun
+        if moved.alarms:
+            raise RuntimeError(f"the move alarmed: {'; '.join(moved.alarms)}")
+        self.host = self.other
+        self.parts = self._spans()
+        return elapsed
+
+    async def stop(self) -> None:
+        """Stop it, and see its supervisors end."""
+        async with self.warden() as warden:
+            await warden.stop(NAME)
+        async with asyncio.timeout(LIMIT_SECONDS):
+            while _named(self.folder):  # noqa: ASYNC110 - nobody but /proc tells when they end
+                await asyncio.sleep(0.1)
+
+
+def _named(folder: Path) -> bool:
+    """Say whether a process lives whose arguments name the folder."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if bytes(folder) in path.read_bytes():
+                return True
+        except OSError:
+            continue  # it ended while we looked
+    return False

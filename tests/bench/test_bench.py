@@ -1,0 +1,50 @@
+"""The benches run and say what they should; no test judges a duration."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from domwarden.testing.require import absent
+
+ROOT = Path(__file__).parents[2]
+
+
+def bench(*names):
+    only = [word for name in names for word in ("--only", name)]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bench"), "--quick", "--json", *only],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return {found["name"]: found for found in json.loads(done.stdout)["benches"]}, done.stderr
+
+
+def check(found):
+    assert found["figures"]
+    for figure in found["figures"]:
+        spread = figure["spread"]
+        assert 0 < spread["best"] <= spread["low"] <= spread["median"] <= spread["high"]
+    assert any(figure["ratio"] for figure in found["figures"])
+
+
+def test_each_bench_measures_something_beside_a_peer():
+    found, _ = bench("cli", "dispatch", "check", "timers")
+    assert list(found) == ["cli", "dispatch", "check", "timers"]
+    for one in found.values():
+        check(one)
+    assert found["cli"]["goals"]
+    assert found["timers"]["goals"]
+
+
+@pytest.mark.live
+def test_a_real_guest_is_moved_by_domwarden_and_by_bare_qmp():
+    found, said = bench("migrate")
+    if "migrate" not in found:
+        absent("qemu", said)
+    check(found["migrate"])
+    assert len(found["migrate"]["goals"]) == 4
