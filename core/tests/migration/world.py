@@ -14,6 +14,7 @@ from domwarden.config import HostFile, Peer
 from domwarden.contract import (
     Action,
     Address,
+    Armed,
     Definition,
     DeviceEntry,
     Domain,
@@ -126,7 +127,8 @@ class ToyEngine(Engine):
         raise EngineError("the toy has no actions")
 
     async def read_watchdog(self, name: str) -> Reading:
-        return Reading()
+        self.fault(self.faults.before, "read_watchdog")
+        return Reading(armed=Armed(self.read(name).get("armed", Armed.UNKNOWN)))
 
     def control(self, name: str, protocol: type) -> object | None:
         return None
@@ -310,6 +312,7 @@ class World:
         self.watchdog: WatchdogEntry | None = None
         self.wrap_link: Callable[[str, Any], Any] = lambda _peer, link: link
         self.slept: list[float] = []
+        self.supervised: list[tuple[str, str]] = []
         #: What happens when a point is passed.
         self.on_point: dict[str, Callable[[], None]] = {}
         #: (device, step) that have no job.
@@ -350,7 +353,7 @@ class World:
 
     def ports(self) -> Ports:
         return Ports(
-            supervise=lambda host, name: None,
+            supervise=lambda host, name: self.supervised.append((host.name, name)),
             engine=lambda _name, host: ToyEngine(host, self.faults),
             room=self.room,
             host_file=lambda path: self.host_file(path.name),

@@ -278,3 +278,20 @@ async def test_a_lost_journal_blocks_the_host(tmp_path: Path) -> None:
         await warden(world).__aenter__()
     async with Hub(world.host_file("b"), world.ports()) as hub:
         assert await hub.settle() == []
+
+
+async def test_every_verb_gives_a_guarded_domain_its_supervisor_again(tmp_path: Path) -> None:
+    """Whatever killed it, ``status`` among the verbs; none for a domain that is not here."""
+    world = World(tmp_path)
+    world.watchdog = WatchdogEntry("toy", timeout_seconds=30.0)
+    async with warden(world) as here:
+        await here.start(world.definition())
+        world.supervised.clear()
+        await here.status()
+        await here.reset("web1")
+        await here.status("other")
+        assert world.supervised == [("a", "web1")] * 2
+        await here.stop("web1")
+        world.supervised.clear()
+        await here.status()
+        assert world.supervised == []

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from domwarden.contract import (
     Address,
+    Armed,
     BrokenError,
     End,
     EngineError,
@@ -172,6 +173,15 @@ class DestinationSide(Side):
             await self.finish_devices(running=self.record.running)
             await self.note(Fact.FINISHED)
 
+    async def watchdog(self) -> Armed:
+        """Look whether the watchdog is armed; whatever hinders the look makes it unknown."""
+        if self.definition.watchdog is None or not self.record.running:
+            return Armed.UNKNOWN
+        try:
+            return (await self.engine.read_watchdog(self.record.domain)).armed
+        except EngineError:
+            return Armed.UNKNOWN
+
     # -- backwards
 
     async def give_up(self) -> None:
@@ -239,6 +249,7 @@ class DestinationSide(Side):
             await self.recover_early()
         elif action is Action.FINISH:
             await self.finish()
+            return {"watchdog": await self.watchdog()}
         elif action is Action.CLOSE:
             await self.close()
         else:

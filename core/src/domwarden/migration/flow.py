@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 from domwarden.contract import (
+    Armed,
     Refusal,
     RefusedError,
     Step,
@@ -17,6 +18,7 @@ from domwarden.contract import (
 from domwarden.migration.far import RemoteEnd
 from domwarden.migration.source import SourceSide, merge, refused
 from domwarden.plan import predicted_blackout_seconds, watchdog_too_short
+from domwarden.watchdog.continuity import watchdog_lost
 
 FirstT = TypeVar("FirstT")
 SecondT = TypeVar("SecondT")
@@ -52,6 +54,7 @@ async def watchdog_refusal(source: SourceSide, blackout_seconds: float) -> Refus
         return None
     clock = getattr(source.room.devices["watchdog"], "CLOCK", TimerClock.UNKNOWN)
     reading = await source.engine.read_watchdog(source.record.domain)
+    source.watchdog_before = reading.armed
     return watchdog_too_short(source.definition, clock, reading, blackout_seconds)
 
 
@@ -89,7 +92,11 @@ async def forward(source: SourceSide, far: RemoteEnd) -> tuple[float | None, flo
 
 async def afterwards(source: SourceSide, far: RemoteEnd) -> None:
     """Clean up at both ends once the domain was seen running at its destination."""
-    await far.send("finish", tickets=_tickets(source))
+    finished = await far.send("finish", tickets=_tickets(source))
+    after = Armed(finished["watchdog"])
+    lost = watchdog_lost(source.record.domain, source.watchdog_before, after)
+    if lost is not None:
+        await source.alarm(lost)
     await source.finish()
     await source.stop()
     # The source closes last: until then its recovery also answers for the destination.

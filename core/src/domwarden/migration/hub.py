@@ -119,6 +119,7 @@ class Hub:
                     hint="bring the other host back, then run `domwarden recover`",
                 )
         with self.lock(domain):
+            await self.site.keep_supervised(domain)
             yield
 
     # -- what an earlier run left

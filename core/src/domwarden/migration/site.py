@@ -107,6 +107,15 @@ class Site:
         if definition.watchdog is not None and self.engine(definition.engine).OUTLIVES:
             await asyncio.to_thread(self.ports.supervise, self.host, definition.name)
 
+    async def keep_supervised(self, name: str) -> None:
+        """Start the supervisor of a domain that runs here again, if it has died."""
+        record = await self.journal.domain(name)
+        if record is None or record.definition is None or record.definition.watchdog is None:
+            return
+        state = await self.state(name, record.definition.engine)
+        if state in {RunState.RUNNING, RunState.PAUSED}:
+            await self.supervise(record.definition)
+
     async def state(self, name: str, engine: str) -> RunState:
         """Look at one domain of this host."""
         return (await self.engine(engine).observe(name)).state

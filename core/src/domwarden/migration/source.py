@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from domwarden.contract import (
     Address,
+    Armed,
     BrokenError,
     End,
     Movement,
@@ -42,6 +43,8 @@ class SourceSide(Side):
         self.outgoing: Outgoing = self.engine.outgoing(record.definition, record.id)
         self.decision = Decision.UNDECIDED
         self.suspended_at: float | None = None
+        #: As TEST saw it; not journaled, so a recovery knows nothing of it.
+        self.watchdog_before = Armed.UNKNOWN
 
     async def recall(self) -> None:
         """Read what the journal knows of this end."""

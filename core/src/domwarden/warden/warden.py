@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from domwarden.contract import (
     Definition,
+    DomwardenError,
     Engine,
     Event,
     Expiry,
@@ -146,10 +147,16 @@ class Warden:
     # -- looking
 
     async def status(self, name: str | None = None) -> list[DomainStatus]:
-        """Look at every domain that was ever here, or at one; asks no peer."""
+        """Look at every domain that was ever here, or at one; asks no peer.
+
+        A guarded domain whose supervisor died gets a new one.
+        """
         records = await self._hub.site.journal.domains()
         if name is not None:
             records = [record for record in records if record.name == name]
+        for record in records:
+            with contextlib.suppress(DomwardenError):  # the look itself tells what is wrong
+                await self._hub.site.keep_supervised(record.name)
         return [await status_of(self._hub.site, record) for record in records]
 
     async def live(self, name: str) -> Definition:
