@@ -81,18 +81,6 @@ async def reading(address: Address | None, number: int) -> AsyncGenerator[dict[i
         os.close(descriptor)
 
 
-def made_durable(address: Address) -> None:
-    """Write a save through to the disk; raises EngineError."""
-    try:
-        descriptor = os.open(address["file"], os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise EngineError(f"{address['file']}: {error.strerror}") from error
-
-
 def tcp_address(answer: dict[str, Any]) -> Address:
     """Read where the destination listens from its ``query-migrate``; raises EngineError."""
     for place in answer.get("socket-address", ()):
