@@ -10,7 +10,7 @@ from domwarden.testing.console import Console
 from .house import House
 
 DISK = "/dev/vda"
-#: The counter's sector is the first; notes lie behind it, one a page.
+#: The counter's sector is the first; notes lie behind it, one a page of the first MiB.
 NOTE_BYTES = 4096
 PCR = 16
 _COUNTED = re.compile(r"count (\d+)")

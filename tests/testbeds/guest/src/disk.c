@@ -19,6 +19,8 @@
 
 static struct job counter;
 static volatile unsigned long *last_count; /* shared with the counting process */
+static struct job scribbler;
+static volatile unsigned long *last_written; /* as last_count */
 static char buffer[BUFFER_BYTES] __attribute__((aligned(ALIGNMENT)));
 
 static int open_device(const char *name)
@@ -48,6 +50,43 @@ static void count(int report, char **words)
         *last_count = number; /* on the disk before it is told */
         say("count %lu", number);
     }
+}
+
+/* Writes as fast as the disk takes it, over and over the same piece behind the first MiB. */
+static void scribble(int report, char **words)
+{
+    unsigned long pieces = strtoul(words[3], NULL, 0) * (1 << 20) / BUFFER_BYTES;
+    int device = open_device(words[2]);
+    if (device < 0 || pieces == 0) {
+        job_report(report, "err %s: %s", words[2], device < 0 ? strerror(errno) : "how many MiB?");
+        return;
+    }
+    job_report(report, "ok scribbling");
+    for (unsigned long written = 0;; written++) {
+        memset(buffer, (int)(written / pieces), BUFFER_BYTES);
+        if (pwrite(device, buffer, BUFFER_BYTES, (1 << 20) + written % pieces * BUFFER_BYTES) != BUFFER_BYTES) {
+            say("scribble failed: %s: %s", words[2], strerror(errno));
+            return;
+        }
+        *last_written = written + 1;
+    }
+}
+
+void do_scribble(char **words)
+{
+    if (!last_written)
+        last_written = mmap(NULL, ALIGNMENT, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (words[1] && words[2] && words[3] && !strcmp(words[1], "start")) {
+        if (!scribbler.pid)
+            *last_written = 0;
+        job_start(&scribbler, scribble, words);
+    } else if (words[1] && !strcmp(words[1], "stop")) {
+        if (job_end(&scribbler, SIGKILL))
+            say("ok %lu", *last_written);
+        else
+            say("err scribble: not started");
+    } else
+        say("err scribble: start DEVICE MIB or stop");
 }
 
 void do_count(char **words)

@@ -143,7 +143,8 @@ static const struct {
     void (*run)(char **words);
 } commands[] = {
     {"ping", do_ping},   {"uptime", do_uptime}, {"watchdog", do_watchdog}, {"bootstatus", do_bootstatus},
-    {"timeleft", do_timeleft}, {"hang", do_hang}, {"count", do_count}, {"read", do_read}, {"write", do_write},
+    {"timeleft", do_timeleft}, {"hang", do_hang}, {"count", do_count},
+    {"scribble", do_scribble}, {"read", do_read}, {"write", do_write},
     {"dirty", do_dirty}, {"tpm", do_tpm}, {"mac", do_mac}, {"net", do_net}, {"pci", do_pci}, {"load", do_load},
     {"poweroff", do_poweroff},
 };

@@ -32,6 +32,7 @@ void do_bootstatus(char **words);
 void do_timeleft(char **words);
 void do_hang(char **words);
 void do_count(char **words);
+void do_scribble(char **words);
 void do_read(char **words);
 void do_write(char **words);
 void do_dirty(char **words);
