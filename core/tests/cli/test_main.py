@@ -86,6 +86,7 @@ def test_a_domain_lives_from_start_to_restore(tmp_path: Path) -> None:
         (status,) = json.loads(run("status", "--json"))
         assert (status["name"], status["state"]) == ("web1", "running")
         run("save", "web1", "saved")
+        assert "saved" in run("status")
         run("restore", "saved")
         (status,) = json.loads(run("status", "web1", "--json"))
         assert status["state"] == "running"

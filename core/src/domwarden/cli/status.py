@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from domwarden.cli import output
 from domwarden.cli.options import host_option, json_option
+from domwarden.contract.engine import RunState
 from domwarden.contract.watchdog import Armed, Reading
+from domwarden.plan import Desired
+
+if TYPE_CHECKING:
+    from domwarden.warden import DomainStatus
 
 
 def watchdog_words(reading: Reading | None) -> str:
@@ -18,6 +24,15 @@ def watchdog_words(reading: Reading | None) -> str:
     if reading.armed is Armed.ARMED and reading.time_left_seconds is not None:
         return f"armed, {reading.time_left_seconds:.1f} s left"
     return str(reading.armed)
+
+
+def state_words(status: DomainStatus) -> str:
+    """Say where a domain is: what is seen of it, or why nothing is to be seen."""
+    if status.moved_to:
+        return f"moved to {status.moved_to}"
+    if status.state is RunState.ABSENT and status.desired in {Desired.SAVED, Desired.STOPPED}:
+        return str(status.desired)
+    return str(status.state)
 
 
 @click.command
@@ -35,7 +50,7 @@ def command(domain: str | None, host_path: Path | None, as_json: bool) -> None:
     rows = [
         (
             s.name,
-            f"moved to {s.moved_to}" if s.moved_to else s.state,
+            state_words(s),
             s.engine,
             s.epoch,
             watchdog_words(s.watchdog),
