@@ -10,6 +10,7 @@ from typing import Any
 from domwarden.contract import BrokenError, End, Movement, RunState
 from domwarden.journal import MigrationRecord
 from domwarden.migration.far import FarEnd
+from domwarden.migration.flow import both
 from domwarden.migration.outcome import Outcome, Settled
 from domwarden.migration.source import SourceSide
 from domwarden.plan import Action, Decision, Fact, Next, View, settle
@@ -50,8 +51,10 @@ class Settling:
         """Do what the plan says until nothing is left, or nobody here can do more."""
         for _ in range(MOST_ACTIONS):
             try:
-                source = await self.source.view() if self.source is not None else None
-                destination = await self._look()
+                # At once: two hypervisors that hang cost one time-out, while a guest stands still.
+                source, destination = await both(
+                    self._look_here(), self._look(), f"{self.record.domain}/look"
+                )
             except BrokenError as error:
                 return self._settled(Outcome.BROKEN, str(error))
             next_ = settle(source, destination, source_is_file=self._from_file)
@@ -75,6 +78,9 @@ class Settling:
     @property
     def _from_file(self) -> bool:
         return self.record.movement is Movement.RESTORE
+
+    async def _look_here(self) -> View | None:
+        return await self.source.view() if self.source is not None else None
 
     async def _look(self) -> View | None:
         while self.far is not None:
