@@ -1,7 +1,7 @@
 """Reading a card's timer in files that a real QEMU 7.2 wrote."""
 
+import asyncio
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domwarden.contract import Armed, Reading
-from domwarden.testing.require import absent
+from domwarden.contract import Armed, Host, Reading
+from domwarden.testing.require import program
 from domwarden_qemu.devicestate import i6300esb, read_watchdog, virtual_clock_ns
+from domwarden_qemu.files import Files
+from domwarden_qemu.monitor import Monitor
+from domwarden_qemu.sampling import Samples, read
 
 STATES = Path(__file__).parent / "device_states"
 NAMES = sorted(path.name for path in STATES.glob("*.bin"))
@@ -106,9 +109,7 @@ def test_spoilt_files_never_raise(name: str, data: st.DataObject) -> None:
 @pytest.mark.live
 def test_the_installed_qemu_writes_what_is_read(tmp_path: Path) -> None:
     """An ib700 and its clock, armed over qtest, on the installed version."""
-    binary = shutil.which("qemu-system-x86_64")
-    if binary is None:
-        absent("qemu", "qemu-system-x86_64 is not installed")
+    binary = program("qemu", "qemu-system-x86_64")
     ours, theirs = socket.socketpair()
     with ours, theirs, ours.makefile("r") as answers:
         ours.settimeout(30)
@@ -127,7 +128,7 @@ def test_the_installed_qemu_writes_what_is_read(tmp_path: Path) -> None:
             file = tmp_path / "state"
             for command, arguments in (
                 ("qmp_capabilities", {}),
-                ("xen-save-devices-state", {"filename": str(file), "live": True}),
+                ("xen-save-devices-state", {"filename": str(file), "live": False}),
             ):
                 ours.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
                 limit = time.monotonic() + 30
@@ -138,3 +139,33 @@ def test_the_installed_qemu_writes_what_is_read(tmp_path: Path) -> None:
             process.kill()
             process.communicate(timeout=30)
     assert reading == Reading(armed=Armed.ARMED, time_left_seconds=10.0)
+
+
+@pytest.mark.live
+async def test_looking_at_a_paused_guest_again_and_again_leaves_it_alive(tmp_path: Path) -> None:
+    """A look must not inactivate the disks: their locks would go, and the next look kill QEMU."""
+    binary = program("qemu", "qemu-system-x86_64")
+    files = Files(Host("a", tmp_path), "web1")
+    files.create()
+    image = tmp_path / "disk.img"
+    image.write_bytes(bytes(1 << 20))
+    disk = {"driver": "file", "node-name": "disk", "filename": str(image)}
+    process = await asyncio.create_subprocess_exec(
+        binary, "-accel", "tcg", "-nodefaults", "-display", "none", "-device", "i6300esb",
+        "-blockdev", json.dumps(disk), "-device", "virtio-blk-pci,drive=disk",
+        "-qmp", f"unix:{files.control},server=on,wait=off",
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(30):
+            while not files.control.exists():
+                await asyncio.sleep(0.01)
+        monitor = Monitor(files.control, "web1")
+        await monitor.execute("stop")
+        for _ in range(2):
+            reading = await read(files, monitor, Samples())
+            assert reading.armed is Armed.DISARMED
+        assert (await monitor.execute("query-status"))["status"] == "paused"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

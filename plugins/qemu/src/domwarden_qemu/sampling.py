@@ -59,7 +59,9 @@ async def read(files: Files, control: Monitor, samples: Samples) -> Reading:
             return Reading()
         if migration.get("blocked-reasons"):
             return Reading()
-        arguments = {"filename": str(files.devicestate), "live": True}
+        # Not "live": of a paused guest QEMU would then inactivate the disks, which lets go of their
+        # locks, and die of an assertion the second time.
+        arguments = {"filename": str(files.devicestate), "live": False}
         with samples.taking():
             await session.execute(
                 "xen-save-devices-state", arguments, timeout_seconds=TIMEOUT_SECONDS
