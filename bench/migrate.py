@@ -60,8 +60,11 @@ async def _run(root: Path, kernel: Path, cmdline: str, rounds: int) -> Report:
     movers: dict[str, Mover] = {"domwarden": ours, "bare": theirs}
     for mover in movers.values():
         mover.write(kernel, cmdline)
-    ears = Ears([mover.directory(host) for mover in movers.values() for host in "ab"])
-    try:
+    async with contextlib.AsyncExitStack() as end:
+        ears = Ears([mover.directory(host) for mover in movers.values() for host in "ab"])
+        end.callback(ears.close)
+        for mover in movers.values():
+            end.push_async_callback(mover.stop)
         await ours.start()
         await theirs.start(ours)
         # Both once before it counts; it also shows how an incoming QEMU is started.
@@ -77,10 +80,6 @@ async def _run(root: Path, kernel: Path, cmdline: str, rounds: int) -> Report:
         for name, mover in movers.items():
             if float(await mover.ask("uptime")) < uptimes[name] + 0.5 * elapsed:
                 raise RuntimeError(f"the {name} guest was not up all the time")
-    finally:
-        ears.close()
-        for mover in movers.values():
-            await mover.stop()
     return _report(samples, within)
 
 
