@@ -150,15 +150,16 @@ async def test_looking_at_a_paused_guest_again_and_again_leaves_it_alive(tmp_pat
     image = tmp_path / "disk.img"
     image.write_bytes(bytes(1 << 20))
     disk = {"driver": "file", "node-name": "disk", "filename": str(image)}
-    process = await asyncio.create_subprocess_exec(
-        binary, "-accel", "tcg", "-nodefaults", "-display", "none", "-device", "i6300esb",
-        "-blockdev", json.dumps(disk), "-device", "virtio-blk-pci,drive=disk",
-        "-qmp", f"unix:{files.control},server=on,wait=off",
-    )  # fmt: skip
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(files.control))
+        listener.listen()
+        process = await asyncio.create_subprocess_exec(
+            binary, "-accel", "tcg", "-nodefaults", "-display", "none", "-device", "i6300esb",
+            "-blockdev", json.dumps(disk), "-device", "virtio-blk-pci,drive=disk",
+            "-chardev", f"socket,id=qmp,fd={listener.fileno()},server=on,wait=off",
+            "-mon", "qmp,mode=control", pass_fds=[listener.fileno()],
+        )  # fmt: skip
     try:
-        async with asyncio.timeout(30):
-            while not files.control.exists():
-                await asyncio.sleep(0.01)
         monitor = Monitor(files.control, "web1")
         await monitor.execute("stop")
         for _ in range(2):
