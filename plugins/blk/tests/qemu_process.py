@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import Any
 
 from domwarden.contract import QemuArgument
 from domwarden.testing.qmp import QmpControl, bare_qemu
-from domwarden.testing.require import absent
+from domwarden.testing.require import program
 
 
 def require_qemu() -> None:
-    for program in ("qemu-system-x86_64", "qemu-img", "qemu-io"):
-        if shutil.which(program) is None:
-            absent("qemu", f"{program} is not installed")
+    for name in ("qemu-system-x86_64", "qemu-img", "qemu-io"):
+        program("qemu", name)
 
 
 @contextlib.asynccontextmanager

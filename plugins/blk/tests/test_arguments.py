@@ -33,6 +33,6 @@ HOST = Host("b", Path("/state"), {"blk": {"directories": {"/srv/a": "/srv/b"}}})
 def test_a_command_line_is_the_golden_one(name: str, end: End, options: dict[str, Any]) -> None:
     """Nothing about a disk is left to QEMU's guess."""
     side = Side(end, HOST, options)
-    made = [{a.option: dict(a.value)} for a in side.blk.qemu_args(domain=side.view)]
+    made = [{a.option: dict(a.value)} for a in side.qemu_args()]
     golden = GOLDEN / f"{name}.json"
     assert json.loads(golden.read_text()) == made

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from domwarden.contract import End
+from domwarden.testing.sides import codes, pair
 from domwarden_blk import shared
 from domwarden_blk.image import Image
 from domwarden_blk.shared import Shared
 from domwarden_blk.wwn import world_wide_name
 
-from .helpers import Side, codes, host, pair
+from .helpers import Side, host
 
 NUMBER = os.makedev(8, 1)
 WWID = "naa.600508b1001c4f0a"
@@ -67,7 +68,7 @@ class Ends:
 
     async def test(self) -> list[str]:
         for side, check in ((self.source, "check_source"), (self.target, "check_destination")):
-            jobs = Shared(side.view, side.blk.options, sysfs=self._sysfs[side])
+            jobs = Shared(side.view, side.device.options, sysfs=self._sysfs[side])
             refusals = await side.run(_Job(getattr(jobs, check)))
             if refusals:
                 return codes(refusals)

@@ -14,10 +14,10 @@ async def test_recovery_removes_the_socket_of_a_server_that_was_killed(tmp_path:
     """A held destination is ended by SIGKILL, which gives its server no time to clean up."""
     options = {"source": str(tmp_path / "d.img"), "placement": "mirror"}
     target = Side(End.DESTINATION, host(tmp_path, "b"), options)
-    left = target.domain.directory / "nbd.sock"
+    left = target.directory / "nbd.sock"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(left))
     assert left.is_socket()
     for _ in range(2):
-        await target.run(target.blk.recover(domain=target.view, step=Step.PREPARE))
+        await target.recover(Step.PREPARE)
     assert not left.exists()

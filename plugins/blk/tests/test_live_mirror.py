@@ -11,8 +11,9 @@ import pytest
 
 from domwarden.contract import End, EngineError, PermanentError, QemuControl, Step
 from domwarden.testing.qmp import QmpControl
+from domwarden.testing.sides import MIGRATION, codes, pair
 
-from .helpers import MIGRATION, Side, codes, host, pair
+from .helpers import Side, host
 from .qemu_process import (
     capabilities,
     freeze,
@@ -54,16 +55,16 @@ class Move:
     @contextlib.asynccontextmanager
     async def ends(self) -> AsyncIterator[tuple[QmpControl, QmpControl]]:
         """Start the source, test both ends, open the destination and start it held."""
-        started = self.source.blk.qemu_args(domain=self.source.view)
-        async with qemu(self.source.domain.directory, started) as a:
+        started = self.source.qemu_args()
+        async with qemu(self.source.directory, started) as a:
             self.controls_a[QemuControl] = a
             assert await self.source.step(Step.TEST) == []
             assert await self.target.step(Step.TEST) == []
-            await self.target.run(self.target.blk.open(domain=self.target.view))
-            arguments = self.target.blk.qemu_args(domain=self.target.view)
+            await self.target.open()
+            arguments = self.target.qemu_args()
             uri = f"unix:{self.directory}/stream"
             held = ("-S", "-incoming", "defer")
-            async with qemu(self.target.domain.directory, arguments, *held) as b:
+            async with qemu(self.target.directory, arguments, *held) as b:
                 self.controls_b[QemuControl] = b
                 await capabilities(b, "return-path", "late-block-activate")
                 await b.execute("migrate-incoming", {"uri": uri})
@@ -96,12 +97,12 @@ async def test_a_written_disk_arrives_whole(tmp_path: Path, image_format: str) -
         assert move.partial.exists()
         assert not move.final.exists()
         for _ in range(2):  # a crash in between makes it run twice
-            await move.target.run(move.target.blk.finish(domain=move.target.view))
+            await move.target.finish()
         assert move.final.exists()
         assert not move.partial.exists()
         await write(b, 0x44, 47 * MIB, MIB)  # the running guest did not notice the new name
         for _ in range(2):
-            await move.source.run(move.source.blk.finish(domain=move.source.view))
+            await move.source.finish()
         assert not move.image.exists()
     kept = move.image.with_name(f"{move.image.name}.moved-{MIGRATION}")
     assert kept.exists()
@@ -127,11 +128,11 @@ async def test_recovery_leaves_the_source_running_and_nothing_behind(tmp_path: P
         await move.source.step(Step.START)
         await b.execute("quit")
         for _ in range(2):
-            await move.source.run(move.source.blk.recover(domain=move.source.view, step=Step.START))
+            await move.source.recover(Step.START)
         await a.execute("migrate_cancel")
         move.controls_b.clear()
         for _ in range(2):
-            await move.target.run(move.target.blk.recover(domain=move.target.view, step=Step.START))
+            await move.target.recover(Step.START)
         await write(a, 0x55, 0, MIB)
         assert await a.execute("query-jobs") == []
         nodes = await a.execute("query-named-block-nodes", {"flat": True})
@@ -153,7 +154,7 @@ async def test_a_destination_that_dies_while_copying_is_an_error_not_a_completed
         await write(a, 0x22, 0, MIB)  # needs a target to be ready
         with pytest.raises(EngineError):
             await _finish_mirror(move.source)
-        await move.source.run(move.source.blk.recover(domain=move.source.view, step=Step.SYNC))
+        await move.source.recover(Step.SYNC)
         assert await a.execute("query-jobs") == []
 
 
@@ -163,9 +164,9 @@ async def test_recovery_frees_the_source_from_a_destination_that_hangs(tmp_path:
     async with move.ends() as (a, _):
         await move.target.step(Step.PREPARE)
         await move.source.step(Step.PREPARE)
-        freeze(move.target.domain.directory)
+        freeze(move.target.directory)
         await write(a, 0x22, 0, 65536)
-        await move.source.run(move.source.blk.recover(domain=move.source.view, step=Step.PREPARE))
+        await move.source.recover(Step.PREPARE)
         assert await a.execute("query-jobs") == []
         await write(a, 0x33, 0, MIB)
 
@@ -187,7 +188,7 @@ async def test_a_difference_between_the_ends_is_found(tmp_path: Path) -> None:
         await migration_state(b, "completed")
         with pytest.raises(PermanentError, match="4 MiB"):
             await move.target.step(Step.SYNC)
-        await move.target.run(move.target.blk.recover(domain=move.target.view, step=Step.SYNC))
+        await move.target.recover(Step.SYNC)
         assert not move.partial.exists()
 
 
@@ -195,9 +196,7 @@ async def test_an_image_in_the_way_is_refused_and_kept(tmp_path: Path) -> None:
     """Nothing on the destination is ever overwritten."""
     move = Move(tmp_path, "raw")
     move.final.write_bytes(b"precious")
-    async with qemu(
-        move.source.domain.directory, move.source.blk.qemu_args(domain=move.source.view)
-    ) as a:
+    async with qemu(move.source.directory, move.source.qemu_args()) as a:
         move.controls_a[QemuControl] = a
         assert await move.source.step(Step.TEST) == []
         assert codes(await move.target.step(Step.TEST)) == ["target-exists"]

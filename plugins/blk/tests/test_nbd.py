@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domwarden.contract import PermanentError
-from domwarden.testing.require import absent
+from domwarden.testing.require import program
 from domwarden_blk.digest import digests_of, region_bytes, require_same
 from domwarden_blk.nbd_client import connected
 from domwarden_blk.nbd_server import NbdServer
@@ -106,8 +105,7 @@ def test_the_digests_of_any_disk_fit_into_a_ticket(size: int) -> None:
 @pytest.mark.live
 async def test_qemus_own_client_reads_what_we_serve(tmp_path: Path) -> None:
     """The server speaks the protocol that others speak."""
-    if shutil.which("qemu-img") is None:
-        absent("qemu", "qemu-img is not installed")
+    program("qemu", "qemu-img")
     async with Served(tmp_path, MIB) as served:
         os.pwrite(served.handle, os.urandom(4096), 8192)
         # qemu-img negotiates by options that this server does not know, and must fall back.

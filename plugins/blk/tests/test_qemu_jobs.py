@@ -11,8 +11,9 @@ import pytest
 
 from domwarden.contract import End, EngineError, OutcomeUnknownError, QemuControl, Step
 from domwarden.testing.qmp import fake_qmp
+from domwarden.testing.sides import pair
 
-from .helpers import Side, host, pair
+from .helpers import Side, host
 
 ADDRESS = {"address": {"type": "unix", "path": "/nowhere"}}
 
@@ -145,7 +146,7 @@ async def test_recovery_cuts_the_connection_before_anything_polite(tmp_path: Pat
     async with mirroring(tmp_path) as (fake, source):
         fake.commands.clear()
         for _ in range(2):
-            await source.run(source.blk.recover(domain=source.view, step=Step.PREPARE))
+            await source.recover(Step.PREPARE)
         acting = [c for c in fake.commands if not c.startswith("query-")]
         wanted = ["block-job-cancel", "yank", "job-dismiss", "yank", "blockdev-del"]
         assert [c for c in acting if c != "nbd-server-stop"][:5] == wanted

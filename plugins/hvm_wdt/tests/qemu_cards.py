@@ -9,7 +9,6 @@ deadline to the next while the machine runs.  So firings come exactly, and at on
 import contextlib
 import dataclasses
 import json
-import shutil
 import socket
 import struct
 import subprocess
@@ -18,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from domwarden.testing.require import absent
+from domwarden.testing.require import program
 
 BINARY = "qemu-system-x86_64"
 ADDRESS = 5 << 11 | 1 << 31
@@ -221,8 +220,7 @@ def memory_commands(address: int, size: int, value: int | None = None) -> list[s
 @contextlib.contextmanager
 def qemu_cards(directory: Path, *, icount: bool = True) -> Iterator[QemuCards]:
     """Run QEMU for a test, which is skipped (or fails) where there is none."""
-    if shutil.which(BINARY) is None:
-        absent("qemu", f"{BINARY} is not installed")
+    program("qemu", BINARY)
     cards = QemuCards(directory, icount=icount)
     try:
         yield cards

@@ -6,12 +6,13 @@ import socket
 import pytest
 
 from domwarden.contract import End, QemuControl, Refusal, Step
+from domwarden.testing.jobs import run
+from domwarden.testing.namespace import in_own_network, ip
 from domwarden.testing.qmp import bare_qemu
 from domwarden_net import Net, links
 from domwarden_net.naming import mac_of, tap_of
 
-from .namespace import in_own_network, ip
-from .views import run, view
+from .views import view
 
 BRIDGED = Net("eth0", {"bridge": "br0"})
 ETH_P_RARP = 0x8035

@@ -17,12 +17,13 @@ from domwarden.contract import (
     Refusal,
     Step,
 )
+from domwarden.testing.jobs import run
 from domwarden_net import Net
 from domwarden_net.naming import mac_of, tap_of
 from domwarden_net.options import mac
 
 from .fake_ip import FakeIp
-from .views import UUID, run, view
+from .views import UUID, view
 
 BRIDGED = Net("eth0", {"bridge": "br0"})
 USER = Net("eth0", {"mode": "user"})

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from domwarden.contract import Definition, Domain, End, Host, Job, JobResult
+from domwarden.contract import Definition, Domain, End, Host
 
 UUID = "6f9619ff-8b86-d011-b42d-00cf4fc964ff"
 
@@ -21,17 +21,3 @@ def view(
     definition = Definition("web1", UUID, engine, 2**28)
     here = Host(host, Path(f"/var/lib/domwarden/{host}"), settings)
     return dataclasses.replace(Domain(definition, here, end, device="eth0"), **more)
-
-
-class Quiet:
-    """A job's context that nobody listens to."""
-
-    def report(
-        self, message: str = "", *, done: int | None = None, total: int | None = None
-    ) -> None:
-        """Drop it."""
-
-
-async def run(job: Job | None) -> JobResult:
-    assert isinstance(job, Job)
-    return await job.run(Quiet())

@@ -16,11 +16,12 @@ from domwarden.contract import (
     TransientError,
 )
 from domwarden.testing.devices import check_device
+from domwarden.testing.jobs import run
 from domwarden.testing.qmp import bare_qemu, fake_qmp
 from domwarden_pci import Pci, hotplug, sysfs
 
 from .fake_guest import FakeGuest
-from .views import run, view
+from .views import view
 
 NVME = {"model": "nvme", "properties": {"serial": "1"}}
 REFUSES = Pci("fast", NVME)

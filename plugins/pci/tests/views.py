@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from domwarden.contract import Definition, Domain, End, Host, Job, JobResult, Movement, QemuControl
+from domwarden.contract import Definition, Domain, End, Host, Movement, QemuControl
 
 LIVE = {"devices": [{"driver": "nvme", "id": "fast", "addr": "0x5"}]}
 
@@ -28,17 +28,3 @@ def view(
         controls=lambda protocol: qemu if protocol is QemuControl else None,
     )
     return dataclasses.replace(base, **more)
-
-
-class Quiet:
-    """A job's context that nobody listens to."""
-
-    def report(
-        self, message: str = "", *, done: int | None = None, total: int | None = None
-    ) -> None:
-        """Drop it."""
-
-
-async def run(job: object) -> JobResult:
-    assert isinstance(job, Job)
-    return await job.run(Quiet())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import voluptuous as vol
 
 from domwarden.contract import EngineError, Host
-from domwarden.testing.require import absent
+from domwarden.testing.require import program
 from domwarden_qemu import capabilities, files
 from domwarden_qemu.acceleration import accelerates, firmware, preferred
 from domwarden_qemu.capabilities import probe
@@ -22,10 +21,7 @@ from .rooms import CAPABILITIES, host
 
 
 def _qemu() -> str:
-    found = shutil.which("qemu-system-x86_64")
-    if found is None:
-        absent("qemu", "qemu-system-x86_64 is not installed")
-    return found
+    return program("qemu", "qemu-system-x86_64")
 
 
 @pytest.mark.live

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from domwarden.contract import QemuArgument
 from domwarden.testing.qmp import QmpControl, bare_qemu
-from domwarden.testing.require import absent
+from domwarden.testing.require import program
 
 from .qtest import Guest, guest
 
 
 def require_programs() -> None:
-    for feature, program in (("qemu", "qemu-system-x86_64"), ("swtpm", "swtpm")):
-        if shutil.which(program) is None:
-            absent(feature, f"{program} is not installed")
+    program("qemu", "qemu-system-x86_64")
+    program("swtpm", "swtpm")
 
 
 @contextlib.asynccontextmanager

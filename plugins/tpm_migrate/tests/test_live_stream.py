@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import Domain, End, PermanentError, QemuControl, Step
+from domwarden.testing.sides import MIGRATION, codes, pair
 from domwarden_tpm_migrate import swtpm
 from domwarden_tpm_migrate.places import Places
 
-from .helpers import MIGRATION, Side, codes, host, pair
+from .helpers import Side, host
 from .qemu_process import migrate, qemu, require_programs
 
 pytestmark = [pytest.mark.live, pytest.mark.time_limit(120)]
@@ -40,7 +41,7 @@ class Move:
         return ("-S", "-incoming", "defer")
 
     def arguments(self, side: Side) -> list[object]:
-        return side.tpm.qemu_args(domain=side.view)
+        return side.qemu_args()
 
 
 def running(domain: Domain) -> bool:
@@ -61,7 +62,10 @@ async def test_a_pcr_and_the_permanent_state_arrive(tmp_path: Path, keyed: bool)
         assert await source.step(Step.TEST) == []
         assert await target.step(Step.TEST) == []
         await target.open()
-        async with qemu(target.directory, move.arguments(target), *move.held) as (b, guest_b):
+        async with qemu(target.directory, move.arguments(target), *move.held) as (
+            b,
+            guest_b,
+        ):
             await migrate(a, b, tmp_path)
             await source.step(Step.SYNC)
             await target.step(Step.SYNC)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from domwarden.contract import EmbeddedControl, End, PermanentError, ResetKind, Step
 from domwarden.testing.machine import DeviceBench
+from domwarden.testing.sides import codes
 from domwarden_tpm_migrate import directories, keys
 from domwarden_tpm_migrate.model import PCRS, TpmModel
 from domwarden_tpm_migrate.registers import BASE, MAGIC, Command, Register, plug
 
-from .helpers import Side, codes, host
+from .helpers import Side, host
 
 KEY = "00112233445566778899aabbccddeeff"
 

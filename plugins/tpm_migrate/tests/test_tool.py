@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import End, PermanentError, Step
+from domwarden.testing.sides import codes
 from domwarden_tpm_migrate.options import ToolSettings
 from domwarden_tpm_migrate.tool import arguments, call
 
-from .helpers import Side, codes, host
+from .helpers import Side, host
 
 
 def settings(program: str, seconds: float = 10.0) -> ToolSettings:

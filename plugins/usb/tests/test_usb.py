@@ -17,10 +17,11 @@ from domwarden.contract import (
     TransientError,
 )
 from domwarden.testing.devices import check_device
+from domwarden.testing.jobs import run
 from domwarden.testing.qmp import Emit, bare_qemu, fake_qmp
 from domwarden_usb import Usb, hotplug, sysfs
 
-from .views import run, view
+from .views import view
 
 STICK = Usb("player", {"host": "0951:1666", "on_migrate": "unplug"})
 REFUSES = Usb("player", {"host": "0951:1666"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -17,7 +16,7 @@ import pytest
 from qemu.qmp import EventListener, QMPClient
 
 from domwarden.testing.console import Console, GuestError
-from domwarden.testing.require import absent
+from domwarden.testing.require import absent, program
 
 from .build import Guest, build
 from .packages import BuildError
@@ -33,8 +32,7 @@ CARD_RESET = "32"
 
 @pytest.fixture(scope="module")
 def guest() -> Guest:
-    if shutil.which(QEMU) is None:
-        absent("qemu", f"{QEMU} is not installed")
+    program("qemu", QEMU)
     try:
         return build()
     except BuildError as error:
@@ -155,8 +153,7 @@ async def test_tpm_extend_changes_the_pcr_by_the_digest_of_the_text(
     guest: Guest, tmp_path: Path
 ) -> None:
     """PCR 16 becomes SHA-256 of its old value and the text's digest."""
-    if shutil.which("swtpm") is None:
-        absent("swtpm", "swtpm is not installed")
+    program("swtpm", "swtpm")
     socket = tmp_path / "s"
     swtpm = await asyncio.create_subprocess_exec(
         *("swtpm", "socket", "--tpm2", "--tpmstate", f"dir={tmp_path}"),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from domwarden.contract import EngineError, OutcomeUnknownError, QemuArgument
-from domwarden.testing.require import absent
+from domwarden.testing.require import program
 
 #: What a fake does with a command: it returns the answer, or raises EngineError to refuse it.
 #: ``emit(event, data)`` sends an event, before or after the answer.
@@ -102,8 +101,7 @@ async def bare_qemu(arguments: Sequence[QemuArgument], *more: str) -> AsyncGener
 
     Where there is no QEMU, the calling pytest test is skipped, or fails if it is required.
     """
-    if shutil.which(BINARY) is None:
-        absent("qemu", f"{BINARY} is not installed")
+    program("qemu", BINARY)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         command = [BINARY, "-nodefaults", "-no-user-config", "-display", "none", "-m", "128"]

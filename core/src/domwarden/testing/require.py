@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import NoReturn
 
 
@@ -19,3 +20,11 @@ def absent(feature: str, reason: str) -> NoReturn:
     if required(feature):
         pytest.fail(f"{feature} is required by DOMWARDEN_REQUIRE, but {reason}", pytrace=False)
     pytest.skip(f"{feature}: {reason}")
+
+
+def program(feature: str, name: str) -> str:
+    """Return the path of a program; where it is not installed, the feature is absent."""
+    found = shutil.which(name)
+    if found is None:
+        absent(feature, f"{name} is not installed")
+    return found

@@ -1,27 +1,31 @@
 """A network namespace that a test makes for itself; it ends with the test."""
 
+from __future__ import annotations
+
 import asyncio
 import ctypes
+import json
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-from domwarden.testing.require import absent
+from domwarden.testing.require import absent, program
 
+#: linux/sched.h
 CLONE_NEWNET = 0x4000_0000
 
 
 def in_own_network(test: Callable[[], Awaitable[None]], limit_seconds: float = 60.0) -> None:
     """Run a coroutine in a thread that alone has moved into a new network namespace.
 
-    What it starts is born there: a child process belongs to the namespace of its thread.
+    What it starts is born there: a child process belongs to the namespace of its thread. Where
+    none can be made, the calling pytest test is skipped, or fails if it is required.
     """
     if os.geteuid() != 0:
         absent("root", "bridges and taps need root")
-    if shutil.which("ip") is None:
-        absent("iproute2", "ip is not installed")
+    program("iproute2", "ip")
     failures: list[BaseException] = []
 
     async def bounded() -> None:
@@ -30,10 +34,8 @@ def in_own_network(test: Callable[[], Awaitable[None]], limit_seconds: float = 6
 
     def run() -> None:
         try:
-            libc = ctypes.CDLL(None, use_errno=True)
-            if libc.unshare(CLONE_NEWNET):
-                code = ctypes.get_errno()
-                failures.append(PermissionError(code, os.strerror(code)))
+            if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+                failures.append(_NoNamespaceError(os.strerror(ctypes.get_errno())))
                 return
             asyncio.run(bounded())
         except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
@@ -41,14 +43,21 @@ def in_own_network(test: Callable[[], Awaitable[None]], limit_seconds: float = 6
 
     thread = threading.Thread(target=run, name="own-network")
     thread.start()
-    thread.join(limit_seconds + 10)
+    thread.join(limit_seconds + 60)
     assert not thread.is_alive()
-    if failures and isinstance(failures[0], PermissionError):
+    if failures and isinstance(failures[0], _NoNamespaceError):
         absent("netns", f"no new network namespace: {failures[0]}")
     if failures:
         raise failures[0]
 
 
-def ip(*arguments: str) -> None:
-    """Change interfaces in the calling thread's namespace."""
-    subprocess.run(["ip", *arguments], check=True, timeout=10, capture_output=True)
+class _NoNamespaceError(Exception):
+    """The kernel gives no new namespace."""
+
+
+def ip(*arguments: str) -> Any:
+    """Run iproute2's ``ip`` in the calling thread's namespace; returns what it says as JSON."""
+    done = subprocess.run(
+        ["ip", "-json", *arguments], check=True, timeout=10, capture_output=True, text=True
+    )
+    return json.loads(done.stdout or "[]")
