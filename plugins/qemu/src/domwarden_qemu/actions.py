@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from domwarden.contract import Action, EngineError
 
@@ -14,6 +15,8 @@ from .monitor import Monitor, Session
 DUMP_FLOOR_SECONDS = 60.0
 #: Slower than any disk that should hold dumps.
 DUMP_BYTES_PER_SECOND = 20 * 1024**2
+#: The run states of a copy about which a move decides: its mover alone lets it run.
+_MOVING = frozenset({"inmigrate", "finish-migrate", "postmigrate"})
 
 
 async def act(files: Files, monitor: Monitor, action: Action) -> None:
@@ -31,11 +34,21 @@ async def act(files: Files, monitor: Monitor, action: Action) -> None:
             await performers[action](files, session)
 
 
-async def _reset(_files: Files, session: Session) -> None:
+async def _reset(files: Files, session: Session) -> None:
+    await _status_at_rest(files, session)
     await session.execute("system_reset")
-    status = await session.execute("query-status")
+    status = await _status_at_rest(files, session)
     if not status["running"]:
         await session.execute("cont")
+
+
+async def _status_at_rest(files: Files, session: Session) -> Any:
+    status = await session.execute("query-status")
+    if status["status"] in _MOVING:
+        raise EngineError(
+            f"{files.name}: it is moving to another host ({status['status']}): not reset here"
+        )
+    return status
 
 
 async def _poweroff(_files: Files, session: Session) -> None:
