@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -29,7 +28,7 @@ from domwarden.contract import (
     WatchdogEntry,
 )
 from domwarden.testing.console import Console
-from domwarden.testing.require import absent
+from domwarden.testing.require import absent, program
 from domwarden_qemu import QemuEngine
 
 from ..testbeds.guest.build import Guest, build
@@ -55,8 +54,7 @@ class FixedRoom:
 
 def guest() -> Guest:
     """Return the built test guest, or skip the test."""
-    if shutil.which("qemu-system-x86_64") is None:
-        absent("qemu", "qemu-system-x86_64 is not installed")
+    program("qemu", "qemu-system-x86_64")
     try:
         return build()
     except BuildError as error:

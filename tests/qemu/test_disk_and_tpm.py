@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from domwarden.config import load_domain, load_host
-from domwarden.contract import PermanentError, RefusedError, RunState
+from domwarden.contract import RefusedError, RunState
 from domwarden.migration import MoveFailedError, Outcome
-from domwarden.testing.console import Console
-from domwarden.testing.require import absent
+from domwarden.testing.require import program
 from domwarden.warden import Warden
 
-from .lab import NAME, guest
+from .hosts import shell, started, warden_of, write_domain, write_host
+from .lab import NAME
 
 pytestmark = [pytest.mark.live, pytest.mark.time_limit(300)]
 
@@ -28,54 +26,20 @@ TPM = {"driver": "tpm", "move": "stream"}
 
 
 def _write(root: Path, devices: Mapping[str, Mapping[str, Any]]) -> None:
-    made = guest()
-    if shutil.which("swtpm") is None:
-        absent("swtpm", "swtpm is not installed")
-    for host, peer in ("ab", "ba"):
+    program("swtpm", "swtpm")
+    for host in "ab":
         (root / f"disks-{host}").mkdir()
-        blk = {"directories": {"disks-a": f"disks-{host}"}}
-        text = {
-            "host": host,
-            "state": host,
-            "peers": {peer: {"config": f"{peer}.yaml"}},
-            "drivers": {"blk": blk, "qemu": {"accel": "tcg"}},
-        }
-        (root / f"{host}.yaml").write_text(yaml.safe_dump(text))
+        write_host(root, host, blk={"directories": {"disks-a": f"disks-{host}"}})
+    write_domain(root, devices, migration={"timeout": "60s"})
     image = root / MIRROR["source"]
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "64M"], check=True)
-    domain = {
-        "domain": NAME,
-        "engine": "qemu",
-        "memory": "192MiB",
-        "boot": {"kernel": str(made.kernel), "cmdline": made.cmdline},
-        "watchdog": {"driver": "i6300esb", "timeout": "30s"},
-        "devices": dict(devices),
-        "migration": {"timeout": "60s"},
-    }
-    (root / "web1.yaml").write_text(yaml.safe_dump(domain))
 
 
-@contextlib.asynccontextmanager
-async def _started(root: Path, devices: Mapping[str, Mapping[str, Any]]) -> AsyncIterator[Warden]:
-    """Start the guest on host a; whatever is left is stopped afterwards."""
+def _started(
+    root: Path, devices: Mapping[str, Mapping[str, Any]]
+) -> AbstractAsyncContextManager[Warden]:
     _write(root, devices)
-    async with Warden(load_host(root / "a.yaml")) as warden:
-        try:
-            await warden.start(load_domain(root / "web1.yaml"))
-            async with _console(root, "a") as console:
-                await console.wait_ready(timeout_seconds=90.0)
-            yield warden
-        finally:
-            for host in "ab":
-                async with Warden(load_host(root / f"{host}.yaml")) as one:
-                    with contextlib.suppress(PermanentError):
-                        await one.stop(NAME)
-
-
-@contextlib.asynccontextmanager
-async def _console(root: Path, host: str) -> AsyncIterator[Console]:
-    async with await Console.connect(root / host / "domains" / NAME / "qemu/console") as console:
-        yield console
+    return started(root)
 
 
 def _images(root: Path, host: str) -> list[str]:
@@ -94,8 +58,7 @@ async def test_disk_and_tpm_arrive_with_the_guest(tmp_path: Path) -> None:
     async with _started(tmp_path, devices) as warden:
         plan = await warden.plan(NAME, "b")
         assert plan.refusals == ()
-        async with _console(tmp_path, "a") as console:
-            await console.wait_ready()
+        async with shell(tmp_path, "a") as console:
             await console.command("write vda 1000000 early words")
             before = await console.command("tpm pcr 16")
             await console.command("tpm extend 16 measured")
@@ -110,8 +73,7 @@ async def test_disk_and_tpm_arrive_with_the_guest(tmp_path: Path) -> None:
         assert _images(tmp_path, "a") == [f"web1.qcow2.moved-{moved.migration}"]
         assert _tpms(tmp_path, "b") == ["tpm0.tpm"]
         assert _tpms(tmp_path, "a") == []
-        async with _console(tmp_path, "b") as console:
-            await console.wait_ready(timeout_seconds=30.0)
+        async with shell(tmp_path, "b") as console:
             last = int(await console.command("count stop"))
             assert last >= 5
             text = await console.command("read vda 0 20")
@@ -119,11 +81,10 @@ async def test_disk_and_tpm_arrive_with_the_guest(tmp_path: Path) -> None:
             assert (await console.command("read vda 1000000 11")).startswith("early words")
             assert await console.command("tpm pcr 16") == extended
             await console.command("write vda 2000000 on the new host")
-        async with Warden(load_host(tmp_path / "b.yaml")) as there:
+        async with warden_of(tmp_path, "b") as there:
             back = await there.migrate(NAME, "a")
             assert back.alarms == ()
-        async with _console(tmp_path, "a") as console:
-            await console.wait_ready(timeout_seconds=30.0)
+        async with shell(tmp_path, "a") as console:
             assert (await console.command("read vda 2000000 15")).startswith("on the new host")
             assert await console.command("tpm pcr 16") == extended
 
@@ -134,8 +95,7 @@ async def test_disk_and_tpm_stay_when_the_driver_dies(
 ) -> None:
     """The guest writes on where it was, and the other host has nothing of it."""
     async with _started(tmp_path, {"root": MIRROR, "tpm0": TPM}) as warden:
-        async with _console(tmp_path, "a") as console:
-            await console.wait_ready()
+        async with shell(tmp_path, "a") as console:
             await console.command("tpm extend 16 measured")
             extended = await console.command("tpm pcr 16")
         monkeypatch.setenv("DOMWARDEN_CRASH_AT", point)
@@ -148,8 +108,7 @@ async def test_disk_and_tpm_stay_when_the_driver_dies(
         assert _images(tmp_path, "a") == ["web1.qcow2"]
         assert _images(tmp_path, "b") == []
         assert _tpms(tmp_path, "b") == []
-        async with _console(tmp_path, "a") as console:
-            await console.wait_ready(timeout_seconds=30.0)
+        async with shell(tmp_path, "a") as console:
             await console.command("write vda 1000000 still here")
             assert await console.command("tpm pcr 16") == extended
         assert (await warden.migrate(NAME, "b")).alarms == ()
@@ -168,8 +127,7 @@ async def test_disk_and_tpm_are_tidied_up_when_the_driver_dies_late(
         assert _tpms(tmp_path, "b") == ["tpm0.tpm"]
         assert [name.partition(".moved-")[1] for name in _images(tmp_path, "a")] == [".moved-"]
         assert _tpms(tmp_path, "a") == []
-        async with _console(tmp_path, "b") as console:
-            await console.wait_ready(timeout_seconds=30.0)
+        async with shell(tmp_path, "b") as console:
             await console.command("write vda 1000000 over there")
 
 
@@ -190,19 +148,17 @@ async def test_a_shared_disk_is_proven_and_the_tool_runs_beside_the_stream(
         text = yaml.safe_load((tmp_path / "a.yaml").read_text())
         text["drivers"]["tpm"] = {"tool": [str(tool)], "timeout": "10s"}
         (tmp_path / "a.yaml").write_text(yaml.safe_dump(text))
-        async with _console(tmp_path, "a") as console:
-            await console.wait_ready()
+        async with shell(tmp_path, "a") as console:
             await console.command("tpm extend 16 measured")
             extended = await console.command("tpm pcr 16")
             await console.command("write vda 1000000 early words")
-        async with Warden(load_host(tmp_path / "a.yaml")) as again:
+        async with warden_of(tmp_path, "a") as again:
             moved = await again.migrate(NAME, "b")
         assert moved.alarms == ()
         calls = (tmp_path / "calls").read_text().splitlines()
         assert calls == [f"-type vtpm -step {n} -host b -domname {NAME}" for n in range(4)]
         assert _images(tmp_path, "a") == ["web1.qcow2"]  # and no probe is left
-        async with _console(tmp_path, "b") as console:
-            await console.wait_ready(timeout_seconds=30.0)
+        async with shell(tmp_path, "b") as console:
             assert await console.command("tpm pcr 16") == extended
             assert (await console.command("read vda 1000000 11")).startswith("early words")
 
@@ -225,15 +181,13 @@ async def test_every_reason_is_given_at_once(tmp_path: Path) -> None:
 async def test_a_saved_guest_gets_its_tpm_back(tmp_path: Path) -> None:
     """Save and restore keep the PCR, and the disk stays where it is."""
     async with _started(tmp_path, {"root": MIRROR, "tpm0": TPM}) as warden:
-        async with _console(tmp_path, "a") as console:
-            await console.wait_ready()
+        async with shell(tmp_path, "a") as console:
             await console.command("tpm extend 16 measured")
             extended = await console.command("tpm pcr 16")
         await warden.save(NAME, tmp_path / "saved")
         restored = await warden.restore(tmp_path / "saved")
         assert restored.alarms == ()
-        async with _console(tmp_path, "a") as console:
-            await console.wait_ready(timeout_seconds=30.0)
+        async with shell(tmp_path, "a") as console:
             assert await console.command("tpm pcr 16") == extended
         assert _tpms(tmp_path, "a") == ["tpm0.tpm"]
         assert _images(tmp_path, "a") == ["web1.qcow2"]

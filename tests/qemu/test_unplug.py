@@ -2,84 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import yaml
 
-from domwarden.config import load_domain, load_host
-from domwarden.contract import Host, PermanentError, QemuControl, RefusedError, RunState
+from domwarden.contract import Host, QemuControl, RefusedError, RunState
 from domwarden.migration import MoveFailedError, Outcome
-from domwarden.testing.console import Console
 from domwarden.warden import Warden
 from domwarden_qemu import QemuEngine
 
-from .lab import NAME, guest
+from .hosts import answers, started, warden_of, write_domain, write_host
+from .lab import NAME
 
 pytestmark = [pytest.mark.live, pytest.mark.time_limit(240)]
 
 
 def _write(root: Path, on_migrate: str) -> None:
     """Write two hosts, and a domain with an NVMe disk, a media player and a network card."""
-    made = guest()
     (root / "media").mkdir()
-    for host, peer in ("ab", "ba"):
-        text = {
-            "host": host,
-            "state": host,
-            "peers": {peer: {"config": f"{peer}.yaml"}},
-            "drivers": {"qemu": {"accel": "tcg"}},
-        }
-        (root / f"{host}.yaml").write_text(yaml.safe_dump(text))
-    media = {"rootdir": str(root / "media")}
-    domain = {
-        "domain": NAME,
-        "engine": "qemu",
-        "memory": "192MiB",
-        "boot": {"kernel": str(made.kernel), "cmdline": made.cmdline},
-        "watchdog": {"driver": "i6300esb", "timeout": "30s"},
-        "devices": {
-            "fast": {
-                "driver": "pci",
-                "model": "nvme",
-                "properties": {"serial": "1"},
-                "on_migrate": on_migrate,
-            },
-            "player": {
-                "driver": "usb",
-                "model": "usb-mtp",
-                "properties": media,
-                "on_migrate": on_migrate,
-            },
-            "eth0": {"driver": "net", "mode": "user"},
-        },
+    for host in "ab":
+        write_host(root, host)
+    entry = {"driver": "pci", "model": "nvme", "properties": {"serial": "1"}}
+    player = {"driver": "usb", "model": "usb-mtp", "properties": {"rootdir": str(root / "media")}}
+    devices = {
+        "fast": {**entry, "on_migrate": on_migrate},
+        "player": {**player, "on_migrate": on_migrate},
+        "eth0": {"driver": "net", "mode": "user"},
     }
-    (root / "web1.yaml").write_text(yaml.safe_dump(domain))
+    write_domain(root, devices)
 
 
-@contextlib.asynccontextmanager
-async def _started(root: Path, on_migrate: str = "unplug") -> AsyncIterator[Warden]:
-    """Start the guest on host a; whatever is left is stopped afterwards."""
+def _started(root: Path, on_migrate: str = "unplug") -> AbstractAsyncContextManager[Warden]:
     _write(root, on_migrate)
-    async with Warden(load_host(root / "a.yaml")) as warden:
-        try:
-            await warden.start(load_domain(root / "web1.yaml"))
-            await _answers(root, "a")
-            yield warden
-        finally:
-            for host in "ab":
-                async with Warden(load_host(root / f"{host}.yaml")) as one:
-                    with contextlib.suppress(PermanentError):
-                        await one.stop(NAME)
-
-
-async def _answers(root: Path, host: str) -> None:
-    path = root / host / "domains" / NAME / "qemu" / "console"
-    async with await Console.connect(path) as console:
-        await console.wait_ready(timeout_seconds=90.0)
+    return started(root)
 
 
 async def _ask(root: Path, host: str, command: str, **arguments: Any) -> Any:
@@ -110,10 +67,10 @@ async def test_the_devices_are_in_their_places_again_over_there(tmp_path: Path) 
         assert address.startswith("52:54:00:")
         moved = await warden.migrate(NAME, "b")
         assert moved.alarms == ()
-        await _answers(tmp_path, "b")
+        await answers(tmp_path, "b")
         assert await _plugged(tmp_path, "b") == before
         assert await _ask(tmp_path, "b", "qom-get", **mac) == address
-        async with Warden(load_host(tmp_path / "b.yaml")) as other:
+        async with warden_of(tmp_path, "b") as other:
             assert (await other.migrate(NAME, "a")).alarms == ()
         assert await _plugged(tmp_path, "a") == before
 
@@ -134,9 +91,9 @@ async def test_a_save_is_made_without_them_and_its_restore_has_them(tmp_path: Pa
     async with _started(tmp_path) as warden:
         before = await _plugged(tmp_path, "a")
         await warden.save(NAME, tmp_path / "saved")
-        async with Warden(load_host(tmp_path / "a.yaml")) as again:
+        async with warden_of(tmp_path, "a") as again:
             await again.restore(tmp_path / "saved")
-        await _answers(tmp_path, "a")
+        await answers(tmp_path, "a")
         assert await _plugged(tmp_path, "a") == before
 
 
@@ -153,5 +110,5 @@ async def test_a_move_that_fails_plugs_the_devices_back_in(
         assert failed.value.settled.outcome is Outcome.RESUMED
         (status,) = await warden.status(NAME)
         assert status.state is RunState.RUNNING
-        await _answers(tmp_path, "a")
+        await answers(tmp_path, "a")
         assert await _plugged(tmp_path, "a") == before
