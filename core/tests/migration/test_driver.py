@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -98,3 +101,31 @@ async def test_the_move_survives_its_caller(world: World) -> None:
     async with asyncio.timeout(30):
         while world.states() != {"a": "absent", "b": "running"}:  # noqa: ASYNC110 - another process's
             await asyncio.sleep(0.02)
+
+
+async def test_a_caller_that_stopped_reading_holds_nobody_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its caller stopped at the terminal, a killed driver is recovered all the same."""
+    await running_domain(world)
+    monkeypatch.setenv(ENVIRONMENT, "pre-switchover")
+    request = Request(world.host_file("a"), Verb.MIGRATE, domain="web1", peer="b")
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writing, bytes(4096))
+        os.set_blocking(writing, True)
+        process = await asyncio.create_subprocess_exec(
+            *PROGRAM, stdin=asyncio.subprocess.PIPE, stdout=writing, start_new_session=True
+        )
+        await process.communicate(json.dumps(request.as_json()).encode() + b"\n")
+        async with asyncio.timeout(30):
+            while "address" not in world.engine("a").read("web1"):  # noqa: ASYNC110 - another process's
+                await asyncio.sleep(0.02)
+            while world.states() != {"a": "running", "b": "absent"}:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.02)
+    finally:
+        os.close(writing)
+        os.close(reading)

@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import json
 import os
+import queue
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from domwarden.contract import BrokenError, DomwardenError
@@ -44,12 +46,39 @@ def main(make_hub: Callable[[Request, Observer], Hub] = installed_hub) -> int:
         os.close(reading)
         _work(request, writing, make_hub)
     os.close(writing)
-    spoke = _hand_on(reading)
-    os.waitpid(worker, 0)
-    if not spoke:
-        os.environ.pop("DOMWARDEN_CRASH_AT", None)  # meant for the one that died
-        _say(1, last_word(asyncio.run(_recovered(request, make_hub))))
+    caller = _Caller()
+    try:
+        spoke = _hand_on(reading, caller)
+        os.waitpid(worker, 0)
+        if not spoke:
+            os.environ.pop("DOMWARDEN_CRASH_AT", None)  # meant for the one that died
+            caller.hear(_line(last_word(asyncio.run(_recovered(request, make_hub, caller)))))
+    finally:
+        caller.end()
     os._exit(0)
+
+
+class _Caller:
+    """Who reads standard output, or does not: one stopped at its terminal holds nobody up."""
+
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="caller")
+        self._thread.start()
+
+    def hear(self, line: bytes) -> None:
+        """Hand a line over; never blocks."""
+        self._lines.put(line)
+
+    def end(self) -> None:
+        """Return once the caller has read everything, or is gone."""
+        self._lines.put(b"")
+        self._thread.join()
+
+    def _write(self) -> None:
+        while line := self._lines.get():
+            with contextlib.suppress(OSError):  # it is gone
+                _write(1, line)
 
 
 def _work(request: Request, writing: int, make_hub: Callable[[Request, Observer], Hub]) -> None:
@@ -80,13 +109,13 @@ async def _drive(
 
 
 async def _recovered(
-    request: Request, make_hub: Callable[[Request, Observer], Hub]
+    request: Request, make_hub: Callable[[Request, Observer], Hub], caller: _Caller
 ) -> Result | BaseException:
     """Settle what the dead worker left."""
     from domwarden.migration.verbs import complete
 
     def tell(moment: Moment) -> None:
-        _say(1, {"moment": moment.as_json()})
+        caller.hear(_line({"moment": moment.as_json()}))
 
     try:
         async with make_hub(request, tell) as hub:
@@ -95,22 +124,25 @@ async def _recovered(
         return error
 
 
-def _hand_on(reading: int) -> bool:
-    """Copy the worker's lines to standard output; returns whether a last word was among them."""
+def _hand_on(reading: int, caller: _Caller) -> bool:
+    """Copy the worker's lines to the caller; returns whether a last word was among them."""
     spoke = False
     with os.fdopen(reading, "rb") as lines:
         for line in lines:
             if not line.endswith(b"\n"):
                 break  # it died in the middle of a line
             spoke = spoke or b'"moment"' not in line[:12]
-            with contextlib.suppress(OSError):  # the caller may be gone
-                _write(1, line)
+            caller.hear(line)
     return spoke
 
 
 def _say(descriptor: int, said: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # nobody needs to listen
-        _write(descriptor, json.dumps(said, default=str).encode() + b"\n")
+        _write(descriptor, _line(said))
+
+
+def _line(said: dict[str, Any]) -> bytes:
+    return json.dumps(said, default=str).encode() + b"\n"
 
 
 def _write(descriptor: int, data: bytes) -> None:
