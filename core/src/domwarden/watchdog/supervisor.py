@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 from domwarden.contract import (
     Definition,
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: A lost connection to a domain that is still here is made again after this long.
 RECONNECT_SECONDS = 1.0
+#: Whether the domain is still here is asked this often while nothing is heard.
+LOOK_SECONDS = 10.0
 #: A domain is alive while the engine sees it in one of these.
 HERE = frozenset(set(RunState) - {RunState.ABSENT, RunState.ENDED})
 
@@ -35,12 +38,47 @@ async def supervise(engine: Engine, journal: Journal, definition: Definition, te
     """
     name = definition.name
     while True:
-        async for event in engine.events(name):
-            if event.kind is EventKind.WATCHDOG:
-                await _expired(engine, journal, definition, event, tell)
-        if (await engine.observe(name)).state not in HERE:
+        async with contextlib.aclosing(_while_here(engine, name)) as events:
+            async for event in events:
+                if event.kind is EventKind.WATCHDOG:
+                    await _expired(engine, journal, definition, event, tell)
+        if not await _here(engine, name):
             return
         await asyncio.sleep(RECONNECT_SECONDS)
+
+
+async def _here(engine: Engine, name: str) -> bool:
+    return (await engine.observe(name)).state in HERE
+
+
+async def _while_here(engine: Engine, name: str) -> AsyncGenerator[Event, None]:
+    """Yield the domain's events; ends with them, or once a look finds the domain gone.
+
+    Whoever waits for events that never come would hold the place of a supervisor for ever, and the
+    domain's next stay on this host would be followed by nobody.
+    """
+    events = engine.events(name)
+    coming: asyncio.Task[Event | None] | None = None
+    try:
+        while True:
+            if coming is None:
+                coming = asyncio.create_task(_next(events), name=f"{name}/supervisor/event")
+            await asyncio.wait({coming}, timeout=LOOK_SECONDS)
+            if coming.done():
+                event, coming = coming.result(), None
+                if event is None:
+                    return
+                yield event
+            elif not await _here(engine, name):
+                return
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _next(events: AsyncIterator[Event]) -> Event | None:
+    return await anext(events, None)
 
 
 async def _expired(

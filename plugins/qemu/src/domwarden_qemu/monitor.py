@@ -28,6 +28,8 @@ logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 CONNECT_TIMEOUT_SECONDS = 5.0
 LINGER_SECONDS = 1.0
 _DISCONNECT_TIMEOUT_SECONDS = 2.0
+#: Whoever listens looks at the connection's state this often, whatever woke it or did not.
+LOOK_SECONDS = 5.0
 
 
 class _Listener(EventListener):
@@ -114,7 +116,9 @@ class Session:
                 asyncio.create_task(self._changed(), name=f"{self._name}/qmp/state"),
             }
             try:
-                done, _ = await asyncio.wait(race, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(
+                    race, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
             finally:
                 for task in race:
                     task.cancel()
@@ -124,7 +128,9 @@ class Session:
                     yield event
 
     async def _changed(self) -> None:
-        await self._client.runstate_changed()
+        # The state may have changed before this task took its first step: that change wakes nobody.
+        if self._client.runstate == Runstate.RUNNING:
+            await self._client.runstate_changed()
 
 
 class Monitor:
