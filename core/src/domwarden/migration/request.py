@@ -150,7 +150,7 @@ async def drive(
 
 
 async def _follow(reader: asyncio.StreamReader, observer: Observer) -> Mapping[str, Any]:
-    word: Mapping[str, Any] | None = None
+    """Hand moments on until the last word, after which the driver only tidies up."""
     while True:
         try:
             async with asyncio.timeout(SILENCE_SECONDS):
@@ -161,15 +161,11 @@ async def _follow(reader: asyncio.StreamReader, observer: Observer) -> Mapping[s
                 hint="see `domwarden status`; it holds the domain's lock while it lives",
             ) from None
         if not line:
-            break
-        said = json.loads(line)
-        if "moment" in said:
-            observer(Moment.from_json(said["moment"]))
-        else:
-            word = said
-    if word is None:
-        raise BrokenError(
-            "the process that drove the move died, and so did its watcher",
-            hint="run `domwarden recover`",
-        )
-    return word
+            raise BrokenError(
+                "the process that drove the move died, and so did its watcher",
+                hint="run `domwarden recover`",
+            )
+        said: Mapping[str, Any] = json.loads(line)
+        if "moment" not in said:
+            return said
+        observer(Moment.from_json(said["moment"]))
