@@ -162,13 +162,7 @@ class House:
 
     def supervisors(self, host: str) -> list[int]:
         """Return the pids of the processes that follow the domain's expiries on a host."""
-        state = f'"state_directory": "{self.root / host}"'
-        return [
-            pid
-            for pid in pids()
-            if (words := _words(pid))[1:3] == ["-m", "domwarden.watchdog.process"]
-            and state in words[-1]
-        ]
+        return supervisors(self.root / host)
 
     def files(self, host: str) -> set[str]:
         """Return the files that the domain has on a host, without what may stay."""
@@ -236,6 +230,17 @@ def marked(root: Path) -> list[int]:
     """Return the processes that this test started, this one not among them."""
     mark = f"{MARK}={root}".encode()
     return [pid for pid in pids() if pid != os.getpid() and mark in _entries(pid, "environ")]
+
+
+def supervisors(state_directory: Path) -> list[int]:
+    """Return the processes that follow the expiries of a host's domains."""
+    state = f'"state_directory": "{state_directory}"'
+    return [
+        pid
+        for pid in pids()
+        if (words := _words(pid))[1:3] == ["-m", "domwarden.watchdog.process"]
+        and state in words[-1]
+    ]
 
 
 def drivers(root: Path) -> tuple[int, int]:

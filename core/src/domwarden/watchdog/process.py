@@ -16,7 +16,7 @@ from typing import Any
 from domwarden.contract import Domain, Expiry, Host
 from domwarden.journal import Journal
 from domwarden.plugins import Kind, load, open_room
-from domwarden.watchdog.supervisor import supervise
+from domwarden.watchdog.supervisor import HERE, supervise
 from domwarden.watchdog.telling import tell_devices
 
 
@@ -77,17 +77,28 @@ async def _main(host: Host, name: str) -> None:
         await supervise(engine, journal, definition, tell)
 
 
+async def _is_here(host: Host, name: str) -> bool:
+    async with Journal(host.state_directory) as journal:
+        record = await journal.domain(name)
+    if record is None or record.definition is None:
+        return False
+    engine = load(Kind.ENGINE, record.definition.engine).cls(host)
+    return (await engine.observe(name)).state in HERE
+
+
 def main() -> None:
     """Supervise the domain that the request on the command line names."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     request = json.loads(sys.argv[1])
     given = request["host"]
     host = Host(given["name"], Path(given["state_directory"]), given["drivers"])
-    lock = _lock(host, request["name"])
-    if lock is None:
-        return
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_main(host, request["name"]))
+        while (lock := _lock(host, request["name"])) is not None:
+            asyncio.run(_main(host, request["name"]))
+            os.close(lock)
+            # A start that found the lock still held relies on us: look again without it.
+            if not asyncio.run(_is_here(host, request["name"])):
+                return
 
 
 if __name__ == "__main__":
