@@ -8,6 +8,7 @@ import voluptuous as vol
 
 from domwarden.contract import (
     End,
+    Hotplug,
     Movement,
     PermanentError,
     QemuArgument,
@@ -232,7 +233,7 @@ async def test_nvme_blocks_a_move_on_a_real_qemu_and_needs_a_live_guest() -> Non
         with pytest.raises(PermanentError, match="did not let go"):
             await run(UNPLUGS.migrate(view(qemu=qemu), Step.PREPARE))
         await run(UNPLUGS.recover(view(qemu=qemu), Step.PREPARE))
-        assert await hotplug.Hotplug(view(qemu=qemu), "fast").present()
+        assert await Hotplug(view(qemu=qemu), "fast").present()
 
 
 @pytest.mark.live

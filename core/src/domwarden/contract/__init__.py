@@ -46,6 +46,7 @@ from domwarden.contract.errors import (
     TransientError,
 )
 from domwarden.contract.hooks import CONTRACT, DeviceHooks, hookimpl, hookspec
+from domwarden.contract.hotplug import Hotplug
 from domwarden.contract.jobs import TICKET_LIMIT_BYTES, Job, JobContext, JobResult, Ticket
 from domwarden.contract.machine import BusDevice, Machine, ResetKind, Timer
 from domwarden.contract.qemu import QemuArgument, QemuHooks
@@ -97,6 +98,7 @@ __all__ = [
     "EventKind",
     "Expiry",
     "Host",
+    "Hotplug",
     "Incoming",
     "Job",
     "JobContext",

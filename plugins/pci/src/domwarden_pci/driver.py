@@ -17,8 +17,7 @@ from domwarden.contract import (
     Step,
     hookimpl,
 )
-from domwarden_pci import sysfs
-from domwarden_pci.hotplug import LATE_SECONDS, Hotplug
+from domwarden_pci import hotplug, sysfs
 from domwarden_pci.options import HOST_SCHEMA, SCHEMA, Options
 
 #: The driver's name in domain and host files.
@@ -51,7 +50,7 @@ class Pci:
             return self._refusal(domain)
         if step is Step.PREPARE and self.options.unplugs:
             seconds = self.options.unplug_timeout_seconds
-            run = functools.partial(Hotplug(domain, self.id).unplug, seconds)
+            run = functools.partial(hotplug.unplug, domain, self.id, seconds)
             return Job(f"unplug {self.id}", run, seconds + _COMMANDS_SECONDS)
         return None
 
@@ -73,7 +72,7 @@ class Pci:
         """Plug the device in where the domain now is."""
         if domain.end is End.SOURCE or not self.options.unplugs:
             return None
-        run = functools.partial(Hotplug(domain, self.id).plug, self._value(domain))
+        run = functools.partial(hotplug.plug, domain, self.id, self._value(domain))
         return Job(f"plug in {self.id}", run)
 
     @hookimpl
@@ -81,8 +80,8 @@ class Pci:
         """Plug the device back in at the source."""
         if domain.end is End.DESTINATION or not self.options.unplugs or step is Step.TEST:
             return None
-        run = functools.partial(Hotplug(domain, self.id).put_back, self._value(domain))
-        return Job(f"put back {self.id}", run, LATE_SECONDS + _COMMANDS_SECONDS)
+        run = functools.partial(hotplug.put_back, domain, self.id, self._value(domain))
+        return Job(f"put back {self.id}", run, hotplug.LATE_SECONDS + _COMMANDS_SECONDS)
 
     @hookimpl
     def describe(self, domain: Domain) -> Mapping[str, Any]:

@@ -10,16 +10,21 @@ from domwarden.contract import (
     CONTRACT,
     Domain,
     End,
+    Hotplug,
     Job,
+    JobContext,
     Movement,
     QemuArgument,
     Refusal,
     Step,
+    TransientError,
     hookimpl,
 )
 from domwarden_usb import sysfs
-from domwarden_usb.hotplug import Hotplug
 from domwarden_usb.options import SCHEMA, Options
+
+#: USB needs no consent of the guest: the device goes as if somebody had pulled it out.
+UNPLUG_SECONDS = 10.0
 
 
 class Usb:
@@ -52,7 +57,7 @@ class Usb:
                 "remove it, or let the guest do without it meanwhile: on_migrate: unplug",
             )
         if step is Step.PREPARE and self.options.unplugs:
-            return Job(f"unplug {self.id}", Hotplug(domain, self.id).unplug)
+            return Job(f"unplug {self.id}", functools.partial(self._unplug, domain))
         return None
 
     @hookimpl
@@ -74,14 +79,14 @@ class Usb:
         """Plug the device in where the domain now is."""
         if domain.end is End.SOURCE or not self.options.unplugs:
             return None
-        return Job(f"plug in {self.id}", self._plug(domain))
+        return Job(f"plug in {self.id}", functools.partial(self._plug, domain))
 
     @hookimpl
     def recover(self, domain: Domain, step: Step) -> Job | None:
         """Plug the device back in at the source."""
         if domain.end is End.DESTINATION or not self.options.unplugs or step is Step.TEST:
             return None
-        return Job(f"put back {self.id}", self._plug(domain))
+        return Job(f"put back {self.id}", functools.partial(self._plug, domain))
 
     @hookimpl
     def describe(self, domain: Domain) -> Mapping[str, Any]:
@@ -97,8 +102,12 @@ class Usb:
     def _controller(self) -> str:
         return f"{self.id}-bus"
 
-    def _plug(self, domain: Domain) -> functools.partial[Any]:
-        return functools.partial(Hotplug(domain, self.id).plug, self._value())
+    async def _unplug(self, domain: Domain, _context: JobContext) -> None:
+        if not await Hotplug(domain, self.id).unplug(UNPLUG_SECONDS):
+            raise TransientError(f"QEMU did not take {self.id} out in {UNPLUG_SECONDS:g} s")
+
+    async def _plug(self, domain: Domain, _context: JobContext) -> None:
+        await Hotplug(domain, self.id).plug(self._value())
 
     def _value(self) -> dict[str, Any]:
         value: dict[str, Any] = {"driver": self.options.model, "id": self.id}
