@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from domwarden.contract import Observation
-from domwarden.migration import Outcome
+from domwarden.contract import (
+    BrokenError,
+    DriverError,
+    End,
+    Engine,
+    Host,
+    Movement,
+    Observation,
+)
+from domwarden.journal import MigrationRecord
+from domwarden.migration import MoveFailedError, Outcome
+from domwarden.migration.request import Request, Verb
+from domwarden.migration.verbs import complete
 
 from .helpers import recover, running_domain
 from .test_crashes import killed
@@ -42,3 +54,82 @@ async def test_both_ends_are_looked_at_at_once(
     (settled,) = await recover(world, "a")
     assert settled.outcome is Outcome.RESUMED
     assert looked[:2] == ["a", "b"]
+
+
+async def test_a_move_that_cannot_be_looked_at_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A domain whose engine's package is gone does not keep another one suspended."""
+    world = World(tmp_path)
+    await running_domain(world)
+    lost = dataclasses.replace(world.definition("web0"), engine="lost")
+    async with world.hub("a") as hub:
+        await hub.site.journal.write(
+            MigrationRecord("m0", "web0", End.SOURCE, Movement.MIGRATE, "b", 1, True, lost)
+        )
+
+    def die() -> None:
+        raise Killed("complete")
+
+    world.on_point = {"source engine complete after": die}
+    assert await killed(world, None)
+    ports = world.ports()
+
+    def engine(name: str, host: Host) -> Engine:
+        if name == "lost":
+            raise DriverError("no engine lost is installed")
+        return ports.engine(name, host)
+
+    monkeypatch.setattr(world, "ports", lambda: dataclasses.replace(ports, engine=engine))
+    settled = {found.domain: found.outcome for found in await recover(world, "a")}
+    assert settled == {"web0": Outcome.BROKEN, "web1": Outcome.RESUMED}
+    assert world.running() == ["a"]
+
+
+async def test_a_watcher_settles_the_move_of_its_own_driver(tmp_path: Path) -> None:
+    """What another process does to another domain is not what became of this one."""
+    world = World(tmp_path)
+    await running_domain(world)
+
+    def die() -> None:
+        raise Killed("complete")
+
+    world.on_point = {"source engine complete after": die}
+    assert await killed(world, None)
+    other = world.definition("web2")
+    request = Request(world.host_file("a"), Verb.MIGRATE, domain="web1", peer="b")
+    async with world.hub("a") as hub:
+        await hub.site.journal.write(
+            MigrationRecord("m2", "web2", End.SOURCE, Movement.MIGRATE, "b", 1, True, other)
+        )
+        with hub.lock("web2"):
+            failed = await complete(hub, request, BrokenError("it died"))
+    assert isinstance(failed, MoveFailedError)
+    assert (failed.settled.domain, failed.settled.outcome) == ("web1", Outcome.RESUMED)
+
+
+async def test_a_watcher_waits_for_a_lock_that_is_held_for_a_moment(tmp_path: Path) -> None:
+    """A child of the dead driver may hold its lock until its exec; nobody else would come back."""
+    world = World(tmp_path)
+    await running_domain(world)
+
+    def die() -> None:
+        raise Killed("complete")
+
+    world.on_point = {"source engine complete after": die}
+    assert await killed(world, None)
+    request = Request(world.host_file("a"), Verb.MIGRATE, domain="web1", peer="b")
+    async with world.hub("a") as hub, world.hub("a") as another:
+        lock = another.lock("web1")
+        lock.acquire()
+        sleep = world.sleep
+
+        async def release(seconds: float) -> None:
+            lock.release()
+            await sleep(seconds)
+
+        hub.ports = dataclasses.replace(hub.ports, sleep=release)
+        failed = await complete(hub, request, BrokenError("it died"))
+    assert isinstance(failed, MoveFailedError)
+    assert failed.settled.outcome is Outcome.RESUMED
+    assert world.running() == ["a"]

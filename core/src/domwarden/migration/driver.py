@@ -128,7 +128,8 @@ async def _recovered(
 
     try:
         async with make_hub(request, tell) as hub:
-            return await complete(hub, BrokenError("the process that drove the move died"))
+            died = BrokenError("the process that drove the move died")
+            return await complete(hub, request, died)
     except (DomwardenError, OSError) as error:
         return error
 

@@ -135,8 +135,9 @@ class Hub:
                 settled.append(await self._settle_record(record))
             except ConflictError as error:
                 settled.append(Settled(record.id, record.domain, Outcome.WAITING, str(error)))
-            except BrokenError as error:
-                settled.append(Settled(record.id, record.domain, Outcome.BROKEN, str(error)))
+            except Exception as error:  # noqa: BLE001 - one domain's trouble must not keep others waiting
+                why = str(error) if isinstance(error, DomwardenError) else repr(error)
+                settled.append(Settled(record.id, record.domain, Outcome.BROKEN, why))
         await self.site.journal.give_back_unneeded()
         return settled
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
-from domwarden.contract import BrokenError
+from domwarden.contract import BrokenError, ConflictError
 from domwarden.migration.hub import Hub
 from domwarden.migration.moving import migrate
 from domwarden.migration.outcome import (
@@ -20,6 +21,9 @@ from domwarden.migration.request import Request, Result, Verb
 from domwarden.migration.restoring import restore
 from domwarden.migration.savefile import read_manifest
 from domwarden.migration.saving import save
+
+LOCK_TRIES = 20
+LOCK_SECONDS = 0.25
 
 
 async def perform(hub: Hub, request: Request) -> Result:
@@ -41,9 +45,14 @@ def _path(request: Request) -> Path:
     return request.path
 
 
-async def complete(hub: Hub, died: BrokenError) -> Result | MoveFailedError:
+async def complete(hub: Hub, request: Request, died: BrokenError) -> Result | MoveFailedError:
     """Settle what a dead driver left of its move; what arrived all the same is a result."""
-    settled = await hub.settle()
+    name = request.domain
+    if request.verb is Verb.RESTORE:
+        manifest = await asyncio.to_thread(read_manifest, _path(request))
+        name = manifest.definition.name
+    await _until_free(hub, name)
+    settled = await hub.settle(name)
     nothing = Settled("", "", Outcome.UNKNOWN, "it had not begun, or was done")
     last = settled[-1] if settled else nothing
     record = await hub.site.journal.migration(last.migration)
@@ -69,3 +78,11 @@ async def complete(hub: Hub, died: BrokenError) -> Result | MoveFailedError:
         path = Path(record.peer)
         return Restored(record.domain, path, record.id, record.running, 0.0, alarms)
     return MoveFailedError(died, last)
+
+
+async def _until_free(hub: Hub, name: str) -> None:
+    """Wait a moment for the domain's lock: a child of the dead driver holds it until its exec."""
+    for _ in range(LOCK_TRIES):
+        with contextlib.suppress(ConflictError), hub.lock(name):
+            return
+        await hub.ports.sleep(LOCK_SECONDS)
