@@ -175,7 +175,7 @@ class House:
         assert self.programs(host) == [], self.programs(host)
         assert self.files(host) == set(), self.files(host)
         if self.bridged:
-            assert taps(self.bridge(host)) == []
+            assert taps(self.bridge(host)) == [], "a tap is left"
         await until(lambda: not self.supervisors(host), "the supervisor ends with its domain")
 
     async def clean(self) -> None:
