@@ -278,6 +278,24 @@ async def test_a_granted_copy_that_may_have_run_and_died_waits_for_a_person(
     assert world.memory("a") == MEMORY
 
 
+async def test_a_copy_that_ran_unseen_and_died_is_never_given_back(tmp_path: Path) -> None:
+    """Its first resume had no answer; that the second finds it dead does not prove anything."""
+    world = World(tmp_path)
+    await running_domain(world)
+    world.faults.after["b", "activate"] = OutcomeUnknownError("no answer")
+    before = "destination engine activate before"
+
+    def again() -> None:
+        world.on_point[before] = lambda: world.engine("b").write("web1", state="ended")
+
+    world.on_point[before] = again
+    with pytest.raises(MoveFailedError) as caught:
+        await move(world)
+    assert caught.value.settled.outcome is Outcome.BROKEN
+    assert "may have run" in caught.value.settled.detail
+    assert world.states() == {"a": "departed", "b": "ended"}
+
+
 async def test_the_death_of_the_source_after_ready_loses_nothing(tmp_path: Path) -> None:
     """The destination holds the whole domain, so the move goes on."""
     world = World(tmp_path)

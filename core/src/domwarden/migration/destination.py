@@ -37,6 +37,7 @@ class DestinationSide(Side):
         self.incoming: Incoming = self.engine.incoming(record.domain, record.id)
         #: Whether this end's journal has the move.
         self.known = False
+        self._just_granted = False
 
     async def recall(self) -> None:
         """Read what the journal knows of this end."""
@@ -135,6 +136,7 @@ class DestinationSide(Side):
                 own = DomainRecord(record.domain, record.epoch + 1, desired, self.definition)
                 # The intent to run is in the same commit: one less while the domain stands still.
                 await self.note(Fact.GRANTED, self.fact(Fact.ACTIVATING), own, *entries)
+            self._just_granted = True
             self.herald.tell(What.GRANTED, "grant")
         return await self.activate()
 
@@ -145,13 +147,15 @@ class DestinationSide(Side):
         if Fact.RETURNED in self.facts:
             raise PermanentError(f"{self.site.host.name} gave {self.record.domain} back")
         await self.note(Fact.ACTIVATING)
+        fresh = await self._never_told_to_run()
         with self.herald.step("activate"):
             try:
                 await self.command("activate", self.incoming.activate, run=self.record.running)
             except OutcomeUnknownError:
                 raise  # it may run: nothing here may say that it did not
             except EngineError:
-                await self._note_if_dead()
+                if fresh:
+                    await self._note_if_dead()
                 raise
             seen_at = time.monotonic()
             self.herald.tell(What.RUNNING, "activate")
@@ -159,8 +163,15 @@ class DestinationSide(Side):
         if self.record.movement is Movement.RESTORE:
             kind = HistoryKind.RESTORED
         await self.note(Fact.RAN, self.site.happened(self.record.domain, kind, self.record.peer))
-        await self.site.supervise(self.definition)
         return time.monotonic() - seen_at
+
+    async def _never_told_to_run(self) -> bool:
+        """Say whether no earlier command, of this process or a dead one, may have let it run."""
+        if self._just_granted:
+            self._just_granted = False
+            return True
+        state = await self.site.state(self.record.domain, self.definition.engine)
+        return state is RunState.RECEIVED
 
     async def _note_if_dead(self) -> None:
         observation = await self.engine.observe(self.record.domain)
@@ -168,10 +179,12 @@ class DestinationSide(Side):
             await self.note(Fact.NEVER_RAN)
 
     async def finish(self) -> None:
-        """Tell the devices that the domain runs here."""
+        """Have the domain supervised, then tell the devices that it runs here."""
         if Fact.FINISHED not in self.facts:
+            # Not in activate(): the source waits for that one's answer with a guest that stands.
+            await self.site.supervise(self.definition)
             await self.finish_devices(running=self.record.running)
-            await self.note(Fact.FINISHED)
+            self.note_later(Fact.FINISHED)  # with the end of the move
 
     async def watchdog(self) -> Armed:
         """Look whether the watchdog is armed; whatever hinders the look makes it unknown."""
