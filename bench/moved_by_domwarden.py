@@ -71,7 +71,7 @@ class Domwarden(Mover):
         found: dict[str, float] = {}
         for span in self.timeline.spans():
             if not span.device:
-                found[span.step] = found.get(span.step, 0.0) + span.ended_at - span.begun_at
+                found[span.step] = found.get(span.step, 0.0) + span.seconds
         return found
 
     async def move(self, *, apart: bool) -> float:

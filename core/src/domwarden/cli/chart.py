@@ -1,109 +1,36 @@
-"""What happened when, as lanes of spans."""
+"""A move's timeline drawn with characters."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator
+from domwarden.migration import Moment, Span, Timeline, What
 
-from domwarden.migration import Moment, What
-
-
-@dataclasses.dataclass
-class Span:
-    """Something that took time on one lane; seconds of one clock, ``end`` None while it lasts."""
-
-    lane: str
-    name: str
-    begin: float
-    end: float | None = None
-    failed: bool = False
+#: What is drawn as a moment.
+_MARKS = frozenset(
+    {
+        What.SUSPENDED,
+        What.READY,
+        What.RELEASED,
+        What.GRANTED,
+        What.RUNNING,
+        What.RESUMED,
+    }
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class Mark:
-    """One moment with a name."""
-
-    name: str
-    at: float
+def marks(timeline: Timeline) -> list[Moment]:
+    """Return the moments that are drawn, in their order in time."""
+    found = (moment for moment in timeline.moments if moment.what in _MARKS)
+    return sorted(found, key=lambda moment: moment.at)
 
 
-@dataclasses.dataclass
-class Chart:
-    """Spans and marks in the order in which they began."""
-
-    spans: list[Span] = dataclasses.field(default_factory=list)
-    marks: list[Mark] = dataclasses.field(default_factory=list)
-
-    def begin(self, lane: str, name: str, at: float) -> None:
-        """Open a span."""
-        self.spans.append(Span(lane, name, at))
-
-    def end(self, lane: str, name: str, at: float, *, failed: bool = False) -> None:
-        """Close the newest open span of that lane and name, if there is one."""
-        for span in reversed(self.spans):
-            if (span.lane, span.name) == (lane, name) and span.end is None:
-                span.end, span.failed = at, failed
-                return
-
-    def mark(self, name: str, at: float) -> None:
-        """Note a moment."""
-        self.marks.append(Mark(name, at))
-
-    @property
-    def start(self) -> float:
-        """The first moment; 0 for an empty chart."""
-        return min(self._moments(), default=0.0)
-
-    @property
-    def finish(self) -> float:
-        """The last moment; 0 for an empty chart."""
-        return max(self._moments(), default=0.0)
-
-    @property
-    def lanes(self) -> list[str]:
-        """The lanes, in order of first appearance."""
-        return list(dict.fromkeys(span.lane for span in self.spans))
-
-    @property
-    def blackout(self) -> tuple[float, float] | None:
-        """From the mark ``suspended`` to the mark ``running``; None when it did not happen."""
-        moments = {mark.name: mark.at for mark in self.marks}
-        if "suspended" in moments and "running" in moments:
-            return moments["suspended"], moments["running"]
-        return None
-
-    def _moments(self) -> Iterator[float]:
-        for span in self.spans:
-            yield span.begin
-            if span.end is not None:
-                yield span.end
-        for mark in self.marks:
-            yield mark.at
+def lane(span: Span) -> str:
+    """Return the lane on which a span is drawn: a host, or a device of a host."""
+    return " ".join(part for part in (span.host, span.device) if part)
 
 
-#: What is drawn as a moment, and its name in the chart.
-_MARKS = {
-    What.SUSPENDED: "suspended",
-    What.READY: "ready",
-    What.RELEASED: "released",
-    What.GRANTED: "granted",
-    What.RUNNING: "running",
-    What.RESUMED: "resumed",
-}
-
-
-def chart_of(moments: Iterable[Moment]) -> Chart:
-    """Return the chart of what an observer heard."""
-    chart = Chart()
-    for moment in moments:
-        lane = " ".join(part for part in (moment.host, moment.device) if part)
-        if moment.what in (What.STEP_BEGUN, What.JOB_BEGUN):
-            chart.begin(lane, moment.step, moment.at)
-        elif moment.what in (What.STEP_ENDED, What.JOB_ENDED):
-            chart.end(lane, moment.step, moment.at, failed=bool(moment.data.get("failed")))
-        elif moment.what in _MARKS:
-            chart.mark(_MARKS[moment.what], moment.at)
-    return chart
+def lanes(spans: list[Span]) -> list[str]:
+    """Return the lanes, in order of first appearance."""
+    return list(dict.fromkeys(map(lane, spans)))
 
 
 def seconds(value: float) -> str:
@@ -111,35 +38,35 @@ def seconds(value: float) -> str:
     return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.2f} s"
 
 
-def text(chart: Chart, width: int = 44) -> list[str]:
-    """Draw the chart with characters: one line a span, the blackout's columns marked."""
-    start, length = chart.start, max(chart.finish - chart.start, 1e-9)
-    blackout = chart.blackout
+def text(timeline: Timeline, width: int = 44) -> list[str]:
+    """Draw it: one line a span, the blackout's columns marked."""
+    start, length = timeline.begun_at, max(timeline.ended_at - timeline.begun_at, 1e-9)
+    spans, blackout = timeline.spans(), timeline.blackout
 
-    def column(at: float) -> int:
-        return min(width - 1, int((at - start) / length * width))
+    def columns(span: Span) -> range:
+        begin, end = ((at - start) / length * width for at in (span.begun_at, span.ended_at))
+        return range(min(width - 1, int(begin)), min(width - 1, int(end)) + 1)
 
-    lane_width = max((len(lane) for lane in chart.lanes), default=4)
-    name_width = max((len(span.name) for span in chart.spans), default=4)
+    lane_width = max((len(lane(span)) for span in spans), default=4)
+    name_width = max((len(span.step) for span in spans), default=4)
+    dark = columns(blackout) if blackout else range(0)
     rows: list[tuple[float, str]] = []
-    for span in chart.spans:
-        end = chart.finish if span.end is None else span.end
-        dark = range(column(blackout[0]), column(blackout[1]) + 1) if blackout else range(0)
+    for span in spans:
         cells = ["░" if i in dark else " " for i in range(width)]
-        for i in range(column(span.begin), column(end) + 1):
+        for i in columns(span):
             cells[i] = "!" if span.failed else "█"
         rows.append(
             (
-                span.begin,
-                f"{span.begin - start:8.3f} s  {span.lane:<{lane_width}}  {span.name:<{name_width}}"
-                f"  |{''.join(cells)}|  {seconds(end - span.begin)}",
+                span.begun_at,
+                f"{span.begun_at - start:8.3f} s  {lane(span):<{lane_width}}  "
+                f"{span.step:<{name_width}}  |{''.join(cells)}|  {seconds(span.seconds)}",
             )
         )
     rows += [
-        (mark.at, f"{mark.at - start:8.3f} s  {'·' * lane_width}  {mark.name}")
-        for mark in chart.marks
+        (mark.at, f"{mark.at - start:8.3f} s  {'·' * lane_width}  {mark.what}")
+        for mark in marks(timeline)
     ]
     lines = [line for _, line in sorted(rows, key=lambda row: row[0])]
     if blackout:
-        lines.append(f"blackout {seconds(blackout[1] - blackout[0])} (░)")
+        lines.append(f"blackout {seconds(blackout.seconds)} (░)")
     return lines

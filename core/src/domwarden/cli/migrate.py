@@ -28,22 +28,22 @@ def command(
     as_json: bool,
 ) -> None:
     """Move DOMAIN to a peer, or refuse with every reason."""
-    from domwarden.cli.chart import chart_of, text
+    from domwarden.cli.chart import text
     from domwarden.cli.picture import svg
     from domwarden.cli.progress import shown
     from domwarden.cli.with_warden import run
-    from domwarden.migration import Moment
+    from domwarden.migration import Timeline
 
-    moments: list[Moment] = []
-    with shown(moments.append) as observer:
+    heard = Timeline()
+    with shown(heard) as observer:
         moved = run(host_path, lambda warden: warden.migrate(domain, peer, observer=observer))
     if picture:
-        picture.write_text(svg(chart_of(moments), f"{domain}: {moved.source} → {peer}"))
+        picture.write_text(svg(heard, f"{domain}: {moved.source} → {peer}"))
     if as_json:
         output.as_json(moved.as_json())
         return
     if timeline:
-        for line in text(chart_of(moments)):
+        for line in text(heard):
             click.echo(line)
     blackout = (
         ""

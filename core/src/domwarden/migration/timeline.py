@@ -23,6 +23,11 @@ class Span:
     failed: bool = False
     detail: str = ""
 
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended_at - self.begun_at
+
 
 class Timeline:
     """An observer that keeps every moment."""
@@ -37,12 +42,12 @@ class Timeline:
     @property
     def begun_at(self) -> float:
         """Unix time of the first moment; 0 before there is one."""
-        return self.moments[0].at if self.moments else 0.0
+        return min((moment.at for moment in self.moments), default=0.0)
 
     @property
     def ended_at(self) -> float:
         """Unix time of the last moment; 0 before there is one."""
-        return self.moments[-1].at if self.moments else 0.0
+        return max((moment.at for moment in self.moments), default=0.0)
 
     def spans(self) -> list[Span]:
         """Return every step and job in the order they began; one that never ended ends last."""

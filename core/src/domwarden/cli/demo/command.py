@@ -60,13 +60,12 @@ def command(
         if directory is None:
             shutil.rmtree(where, ignore_errors=True)
     moved = story.moved
-    picture.write_text(svg(story.chart, f"{moved.domain}: {moved.source} → {moved.destination}"))
+    picture.write_text(svg(story.timeline, f"{moved.domain}: {moved.source} → {moved.destination}"))
     if as_json:
-        facts = dataclasses.asdict(story.chart)
-        output.as_json(
-            {**moved.as_json(), "reset_after_seconds": story.reset_after_seconds, **facts}
-        )
+        spans = [dataclasses.asdict(span) for span in story.timeline.spans()]
+        facts = {"reset_after_seconds": story.reset_after_seconds, "spans": spans}
+        output.as_json({**moved.as_json(), **facts})
         return
-    for line in text(story.chart):
+    for line in text(story.timeline):
         click.echo(line)
     output.say(f"moved in {seconds(moved.total_seconds)}; the timeline is drawn in {picture}")

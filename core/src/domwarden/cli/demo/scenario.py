@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from domwarden.cli.chart import Chart, chart_of, seconds
+from domwarden.cli.chart import seconds
 from domwarden.cli.demo.files import Files
 from domwarden.cli.demo.guest import Guest, reach
 from domwarden.config import load_domain, load_host
 from domwarden.contract import Armed, DomwardenError, PermanentError
-from domwarden.migration import Moment, Moved
+from domwarden.migration import Moved, Timeline
 from domwarden.warden import Warden
 
 DOMAIN = "web1"
@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 class Story:
     """What the demonstration saw."""
 
-    chart: Chart
+    timeline: Timeline
     moved: Moved
     reset_after_seconds: float
 
@@ -46,10 +46,10 @@ async def play(files: Files, timeout_seconds: int, tell: Tell) -> Story:
             async with reach(await a.engine_of(DOMAIN), DOMAIN) as guest:
                 reset_after = await _hang(a, guest, timeout_seconds, tell)
                 before = await _work(guest, timeout_seconds, tell)
-            moments, moved = await _move(a, tell)
+            timeline, moved = await _move(a, tell)
             async with reach(await b.engine_of(DOMAIN), DOMAIN) as guest:
                 await _prove(b, guest, before, tell)
-            return Story(chart_of(moments), moved, reset_after)
+            return Story(timeline, moved, reset_after)
         finally:
             for warden in (a, b):
                 await _stop(warden)
@@ -99,16 +99,16 @@ async def _counted_past(guest: Guest, number: int) -> int:
     return now
 
 
-async def _move(warden: Warden, tell: Tell) -> tuple[list[Moment], Moved]:
+async def _move(warden: Warden, tell: Tell) -> tuple[Timeline, Moved]:
     plan = await warden.plan(DOMAIN, "b")
     blackout = seconds(plan.predicted_blackout_seconds)
     tell(f"plan: {len(plan.refusals)} refusals, predicted blackout {blackout}")
     tell("migrate to host b in four steps, while the guest writes")
-    moments: list[Moment] = []
-    moved = await warden.migrate(DOMAIN, "b", observer=moments.append)
+    timeline = Timeline()
+    moved = await warden.migrate(DOMAIN, "b", observer=timeline)
     for alarm in moved.alarms:
         tell(f"ALARM: {alarm}")
-    return moments, moved
+    return timeline, moved
 
 
 async def _prove(warden: Warden, guest: Guest, before: dict[str, str], tell: Tell) -> None:
