@@ -100,6 +100,18 @@ async def test_a_job_that_stays_transient_is_given_up_with_its_reason() -> None:
     assert "still busy" in str(outcomes["busy"].error)
 
 
+async def test_reports_do_not_let_a_job_be_tried_for_ever() -> None:
+    """Each try reports before it fails: the tries end with the first one's time all the same."""
+
+    async def busy(context: JobContext) -> None:
+        context.report("trying")
+        raise TransientError("still busy", delay=0.01)
+
+    async with asyncio.timeout(5):
+        outcomes, _ = await run({"busy": busy}, timeout_seconds=0.05)
+    assert "still busy" in str(outcomes["busy"].error)
+
+
 @pytest.mark.parametrize(
     ("result", "words"),
     [

@@ -137,6 +137,7 @@ async def run_job(
 ) -> Outcome:
     """Run one job within its time-out, again after each TransientError."""
     transient: TransientError | None = None
+    last_try_at: float | None = None
     timeout = asyncio.timeout(job.timeout_seconds)
     try:
         async with timeout:
@@ -146,15 +147,16 @@ async def run_job(
                     return _judge(await job.run(context), owner)
                 except TransientError as error:
                     transient = error
+                    now = asyncio.get_running_loop().time()
+                    # Reports put off a try's end, not the last try.
+                    last_try_at = last_try_at or now + job.timeout_seconds
+                    if now >= last_try_at:
+                        return Outcome(error=owner.failure(_late(job, transient)))
                     await sleep(error.delay)
     except TimeoutError as error:
         if not timeout.expired():  # the job's own, which it should have worded
             return Outcome(error=owner.bug(f"job {job.name} raised {_one_line(error)}"))
-        late = PermanentError(
-            f"{job.name} did not finish within {job.timeout_seconds:g} s of its last report"
-            + (f"; last it said: {transient.message}" if transient else "")
-        )
-        return Outcome(error=owner.failure(late))
+        return Outcome(error=owner.failure(_late(job, transient)))
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
@@ -165,6 +167,13 @@ async def run_job(
     except Exception as error:  # noqa: BLE001 - whatever a stranger's driver raises is worded as its bug
         bug = owner.bug(f"job {job.name} raised {_one_line(error)}")
         return Outcome(error=_caused(bug, error))
+
+
+def _late(job: Job, transient: TransientError | None) -> PermanentError:
+    return PermanentError(
+        f"{job.name} did not finish within {job.timeout_seconds:g} s of its last report"
+        + (f"; last it said: {transient.message}" if transient else "")
+    )
 
 
 def _judge(result: object, owner: Owner) -> Outcome:
