@@ -88,16 +88,14 @@ def drive(world: World, step: int) -> World | None:
             return _activated(world)
         case "ran":
             return world.at_destination(Fact.RAN)
-        case "finish there":
-            return world.at_destination(Fact.FINISHED)
-        case "finish here":
-            return world.at_source(Fact.FINISHED)
+        case "finish there" | "finish here":
+            return world  # made durable by the end's next record
         case "stop":
             return _stopped(world)
         case "stopped":
-            return world.at_source(Fact.STOPPED)
+            return world.at_source(Fact.FINISHED, Fact.STOPPED)
         case "done there":
-            return world.at_destination(done=True)
+            return world.at_destination(Fact.FINISHED, done=True)
         case "done here":
             return world.at_source(done=True)
     raise AssertionError(STEPS[step])

@@ -92,11 +92,12 @@ class Side:
     async def write(self, *entries: Entry, at: str) -> None:
         """Write entries, and what was put off until the next write, in one transaction."""
         batch = [*self._pending, *entries]
-        self._pending.clear()
         if not batch:
             return
         self.site.ports.at(f"{self.end} journal {at} before")
         await self.site.journal.write(*batch)
+        # Only now: what was put off is not lost with a write that failed.
+        self._pending.clear()
         for entry in batch:
             if isinstance(entry, FactRecord):
                 self.facts.setdefault(entry.fact, entry.data)
@@ -106,6 +107,15 @@ class Side:
         """Make a fact durable, once."""
         if fact not in self.facts:
             await self.write(self.fact(fact, **data), *entries, at=fact)
+
+    def note_later(self, fact: Fact) -> None:
+        """Let a fact become durable with the next write.
+
+        Only for what may be done again after a crash, and that nothing before that write rests on.
+        """
+        if fact not in self.facts:
+            self.facts[fact] = {}
+            self._pending.append(self.fact(fact))
 
     def fact(self, fact: Fact, **data: Any) -> FactRecord:
         """Make the record of a fact."""

@@ -164,7 +164,7 @@ class SourceSide(Side):
         """Tell the devices that the domain is at its destination."""
         if Fact.FINISHED not in self.facts:
             await self.finish_devices(running=False)
-            await self.note(Fact.FINISHED)
+            self.note_later(Fact.FINISHED)  # with STOPPED, which follows at once
 
     async def stop(self) -> None:
         """Destroy the released copy, then close its devices."""
