@@ -47,6 +47,16 @@ class _Implementation:
     argnames: tuple[str, ...]
 
 
+class _Manager(pluggy.PluginManager):
+    """A manager that does not look for marks on what every object has."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        """Pass names by that no hook can have: looking at each costs most of making a room."""
+        if name.startswith("__"):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 class DomainRoom:
     """One domain's own pluggy manager, and the typed face over it.
 
@@ -247,7 +257,7 @@ def _register(
     pluggy's own lists of results name no plugin and drop None, so the functions are called one by
     one; pluggy's registration still checks their marks and arguments.
     """
-    manager = pluggy.PluginManager(hookspec.project_name)
+    manager = _Manager(hookspec.project_name)
     manager.add_hookspecs(DeviceHooks)
     if hooks is not None:
         manager.add_hookspecs(hooks)
