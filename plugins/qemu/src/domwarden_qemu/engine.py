@@ -28,7 +28,7 @@ from .capabilities import Capabilities, probe
 from .control import Control
 from .files import Files
 from .launch import launch
-from .monitor import Monitor
+from .monitor import LINGER_SECONDS, SHORT_LINGER_SECONDS, Monitor
 from .record import Record
 from .sampling import Samples, read
 from .schema import HOST_SCHEMA, SCHEMA, HostOptions
@@ -142,5 +142,6 @@ class QemuEngine(EngineContract):
     def _monitor(self, name: str, which: str) -> Monitor:
         key = (name, which)
         if key not in self._monitors:
-            self._monitors[key] = Monitor(self._files(name).directory / which, name)
+            seconds = LINGER_SECONDS if which == "move" else SHORT_LINGER_SECONDS
+            self._monitors[key] = Monitor(self._files(name).directory / which, name, seconds)
         return self._monitors[key]

@@ -106,7 +106,7 @@ class QemuIncoming(Incoming):
         await ending.discard(self._files, self._migration)
 
     async def _open(self, source: Address | None) -> Address:
-        async with self._monitor.session() as session:
+        async with self._monitor.session(linger=True) as session:
             wanted = ["late-block-activate", "events"]
             if source is None:
                 wanted += ["return-path", "pause-before-switchover"]

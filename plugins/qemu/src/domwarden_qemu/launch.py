@@ -36,7 +36,8 @@ async def launch(
     """
     record = await asyncio.to_thread(_spawn, files, command, record, inherited or {})
     try:
-        async with monitor.session(GREETING_TIMEOUT_SECONDS):
+        # Whoever starts a QEMU has something to tell it.
+        async with monitor.session(GREETING_TIMEOUT_SECONDS, linger=True):
             return
     except EngineError as error:
         died = await process.ended(record, files.pidfile, 2.0)

@@ -27,6 +27,8 @@ logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 LINGER_SECONDS = 1.0
+#: Where others wait for their turn: a few questions that follow each other share a connection.
+SHORT_LINGER_SECONDS = 0.05
 _DISCONNECT_TIMEOUT_SECONDS = 2.0
 #: Whoever listens looks at the connection's state this often, whatever woke it or did not.
 LOOK_SECONDS = 5.0
@@ -141,8 +143,9 @@ class Monitor:
     moment for the next step.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, linger_seconds: float = LINGER_SECONDS) -> None:
         self._path = path
+        self._linger_seconds = linger_seconds
         self._name = name
         self._users = 0
         self._client: QMPClient | None = None
@@ -227,7 +230,7 @@ class Monitor:
 
     async def _linger(self, client: QMPClient) -> None:
         try:
-            await asyncio.sleep(LINGER_SECONDS)
+            await asyncio.sleep(self._linger_seconds)
         finally:
             # Also at the end of the event loop.  A later user keeps it, and ends it in turn.
             if client is not self._client or not self._users:

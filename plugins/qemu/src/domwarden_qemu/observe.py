@@ -71,7 +71,7 @@ async def observe(files: Files, control: Monitor) -> Observation:
         words = process.last_words(files.log, record.log_offset)
         return Observation(RunState.ENDED, words or "QEMU's process is gone")
     try:
-        async with control.session(TIMEOUT_SECONDS) as session:
+        async with control.session(TIMEOUT_SECONDS, linger=True) as session:
             status = await session.execute("query-status", timeout_seconds=TIMEOUT_SECONDS)
             moved = await session.execute("query-migrate", timeout_seconds=TIMEOUT_SECONDS)
             saving = False

@@ -52,7 +52,7 @@ class QemuOutgoing(Outgoing):
     async def blockers(self) -> Sequence[Refusal]:
         """Return QEMU's own reasons against a move of this domain now."""
         record = self._record()
-        async with self._monitor.session() as session:
+        async with self._monitor.session(linger=True) as session:
             status = await session.execute("query-status")
             migration = await session.execute("query-migrate")
         return blockers.refusals(self._definition, record, status["status"], migration)

@@ -52,7 +52,7 @@ async def read(files: Files, control: Monitor, samples: Samples) -> Reading:
     anything while a device blocks migration: QEMU 7.2 crashes when it saves one that declares no
     state at all (``nvme``), and no reading is worth a guest.
     """
-    async with control.session() as session:
+    async with control.session(linger=True) as session:
         migration = await session.execute("query-migrate")
         status = await session.execute("query-status")
         if migration.get("status") in UNDER_WAY or status["status"] in _UNREADABLE:
