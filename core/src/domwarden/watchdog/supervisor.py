@@ -11,6 +11,7 @@ from domwarden.contract import (
     Definition,
     DomwardenError,
     Engine,
+    EngineError,
     Event,
     EventKind,
     Expiry,
@@ -38,10 +39,13 @@ async def supervise(engine: Engine, journal: Journal, definition: Definition, te
     """
     name = definition.name
     while True:
-        async with contextlib.aclosing(_while_here(engine, name)) as events:
-            async for event in events:
-                if event.kind is EventKind.WATCHDOG:
-                    await _expired(engine, journal, definition, event, tell)
+        try:
+            async with contextlib.aclosing(_while_here(engine, name)) as events:
+                async for event in events:
+                    if event.kind is EventKind.WATCHDOG:
+                        await _expired(engine, journal, definition, event, tell)
+        except EngineError as error:
+            logger.warning("%s: its events cannot be followed: %s", name, error)
         if not await _here(engine, name):
             return
         await asyncio.sleep(RECONNECT_SECONDS)
@@ -90,8 +94,13 @@ async def _expired(
         return
     detail = str(event.data.get("detail") or event.data.get("action") or "")
     expiry = Expiry(definition.name, entry.driver, entry.action, event.at, detail)
-    await journal.record_expiry(expiry)
-    history = await journal.expiries(definition.name)
+    history = [expiry]
+    try:
+        await journal.record_expiry(expiry)
+        history = await journal.expiries(definition.name)
+    except DomwardenError as error:
+        # A guest that the hypervisor paused for us must not stay so for want of a record.
+        logger.warning("%s: an expiry is not recorded: %s", definition.name, error)
     action = response(entry, history, expiry.at, engine.SUPERVISED)
     if action is not None:
         try:
