@@ -18,7 +18,7 @@ from domwarden.contract import (
     Observation,
 )
 from domwarden.journal import MigrationRecord
-from domwarden.migration import MoveFailedError, Outcome
+from domwarden.migration import Message, MoveFailedError, Outcome
 from domwarden.migration.request import Request, Verb
 from domwarden.migration.verbs import complete
 
@@ -133,3 +133,33 @@ async def test_a_watcher_waits_for_a_lock_that_is_held_for_a_moment(tmp_path: Pa
     assert isinstance(failed, MoveFailedError)
     assert failed.settled.outcome is Outcome.RESUMED
     assert world.running() == ["a"]
+
+
+async def test_a_destination_whose_driver_is_gone_says_so_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first message that fails must not leave the domain locked against the next one."""
+    world = World(tmp_path)
+    await running_domain(world)
+
+    def die() -> None:
+        raise Killed("complete")
+
+    world.on_point = {"source engine complete after": die}
+    assert await killed(world, None)
+    ports = world.ports()
+
+    def engine(name: str, host: Host) -> Engine:
+        if host.name == "b":
+            raise DriverError("no engine toy is installed")
+        return ports.engine(name, host)
+
+    monkeypatch.setattr(world, "ports", lambda: dataclasses.replace(ports, engine=engine))
+    (settled,) = await recover(world, "a")
+    assert settled.outcome is Outcome.RESUMED
+    async with world.hub("a") as hub:
+        record = (await hub.site.journal.unfinished())[0]
+        link = await hub.link("b")
+        for _ in range(2):
+            with pytest.raises(DriverError, match="no engine toy"):
+                await link.send(Message(record.id, "look"))

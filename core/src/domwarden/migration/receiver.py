@@ -106,11 +106,15 @@ class Receiver:
             record = _record(message)
         elif record.role is not End.DESTINATION:
             raise PermanentError(f"{self._site.host.name} is the source of {message.migration}")
+        side = DestinationSide(self._site, record, self._observer)
         lock = DomainLock(self._site.host.state_directory, record.domain)
         if not record.done:
             lock.acquire()
-        side = DestinationSide(self._site, record, self._observer)
-        await side.recall()
+        try:
+            await side.recall()
+        except BaseException:
+            lock.release()
+            raise
         return self._guests.setdefault(message.migration, _Guest(side, lock))
 
     def forget(self, migration: str) -> None:
