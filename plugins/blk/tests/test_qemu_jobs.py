@@ -54,7 +54,7 @@ class FakeQemu:
                 emit("BLOCK_JOB_COMPLETED", {"device": "root-mirror"})
             case "job-dismiss":
                 self.job = None
-            case "nbd-server-stop" | "yank":
+            case "nbd-server-stop" | "yank" | "block-export-del":
                 raise EngineError("not found")
             case _:
                 raise AssertionError(command)
@@ -150,5 +150,15 @@ async def test_recovery_cuts_the_connection_before_anything_polite(tmp_path: Pat
         acting = [c for c in fake.commands if not c.startswith("query-")]
         wanted = ["block-job-cancel", "yank", "job-dismiss", "yank", "blockdev-del"]
         assert [c for c in acting if c != "nbd-server-stop"][:5] == wanted
+        assert fake.job is None
+        assert fake.nodes == {"root", "root-file"}
+
+
+async def test_an_export_that_stays_keeps_no_mirror_on_its_disk(tmp_path: Path) -> None:
+    """Recovery fails for the export, and ends the job and removes its node all the same."""
+    async with mirroring(tmp_path) as (fake, source):
+        fake.exports.add("root-export")  # and QEMU refuses to remove it
+        with pytest.raises(EngineError, match="not found"):
+            await source.recover(Step.START)
         assert fake.job is None
         assert fake.nodes == {"root", "root-file"}

@@ -93,10 +93,12 @@ class QemuSource:
 
     async def undo(self) -> None:
         """End the job, even against a target that does not answer, and remove what it needed."""
-        await self._export.remove()
-        if await self._state() is not None:
-            await self._give_up()
-        await self._drop_target()
+        try:
+            await self._export.remove()
+        finally:  # an export that stays must not keep the job on its disk
+            if await self._state() is not None:
+                await self._give_up()
+            await self._drop_target()
 
     async def _begin(self, address: SocketAddress) -> None:
         if self._target not in await self._nodes():
