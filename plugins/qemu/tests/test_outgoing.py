@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from domwarden.contract import EngineError, MigrationSettings
+from domwarden_qemu import outgoing as outgoing_module
 from domwarden_qemu.files import Files
 from domwarden_qemu.monitor import Monitor
 from domwarden_qemu.outgoing import QemuOutgoing
@@ -147,6 +148,18 @@ async def test_completed_is_believed_only_with_postmigrate_and_a_downtime(making
         ]
         assert await outgoing.complete(lambda _: None) == 0.012
         assert qemu.commands().count("migrate-continue") == 1
+
+
+async def test_a_copy_that_never_leaves_the_switchover_is_an_engines_error(
+    making: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line says what was seen, not the name of a time-out."""
+    monkeypatch.setattr(outgoing_module, "_SETTLE_SECONDS", 0.05)
+    async with making() as (outgoing, qemu):
+        qemu.answers["query-migrate"] = {"status": "completed"}
+        qemu.answers["query-status"] = {"status": "finish-migrate", "running": False}
+        with pytest.raises(EngineError, match="it is finish-migrate after"):
+            await outgoing.complete(lambda _: None)
 
 
 async def test_a_second_complete_continues_nothing(making: Making) -> None:

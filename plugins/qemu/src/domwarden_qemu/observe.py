@@ -79,13 +79,13 @@ async def observe(files: Files, control: Monitor) -> Observation:
                 abilities = await session.execute("query-migrate-capabilities")
                 states = {entry["capability"]: entry["state"] for entry in abilities}
                 saving = not states.get("return-path", False)
+        # An activation between our first look and our questions must not make RECEIVED of it.
+        record = Record.load(files.record) or record
     except EngineError as error:
         if process.alive(record, files.pidfile) is None:
             words = process.last_words(files.log, record.log_offset)
             return Observation(RunState.ENDED, words or "QEMU's process is gone")
         return Observation(RunState.UNKNOWN, str(error))
-    # An activation between our first look and our questions must not make RECEIVED of it.
-    record = Record.load(files.record) or record
     phase = moved.get("status")
     detail = status["status"] + (f", migration {phase}" if phase else "")
     return Observation(judge(record, status["status"], moved, saving=saving), detail)

@@ -200,13 +200,21 @@ class QemuOutgoing(Outgoing):
 
     async def _settled(self, session: Session) -> dict[str, Any]:
         """Return the final answer once QEMU has left the switchover for good."""
-        async with asyncio.timeout(_SETTLE_SECONDS):
-            while True:
-                answer, status = await moves.look(session)
-                done = answer.get("status") == "completed" and status == "postmigrate"
-                if done and "downtime" in answer:
-                    return answer
-                await asyncio.sleep(0.001)
+        status = ""
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                while True:
+                    answer, status = await moves.look(session)
+                    done = answer.get("status") == "completed" and status == "postmigrate"
+                    if done and "downtime" in answer:
+                        return answer
+                    await asyncio.sleep(0.001)
+        except TimeoutError as error:
+            raise EngineError(
+                f"{self._name}: its stream is complete, yet it is {status} after"
+                f" {_SETTLE_SECONDS:g} s",
+                command="query-status",
+            ) from error
 
     async def _is_completed(self, session: Session) -> bool:
         if self._at_switchover:
