@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from domwarden.config import load_domain, load_host
-from domwarden.contract import PermanentError, RunState
+from domwarden.contract import DomwardenError, RunState
 from domwarden.testing.console import Console
 from domwarden.testing.require import absent
 from domwarden.warden import DomainStatus, Warden
@@ -156,9 +156,7 @@ class House:
 
     def programs(self, host: str) -> list[str]:
         """Return the programs that serve the domain on a host."""
-        place = f"{self.root}/{host}"
-        words = [_words(pid) for pid in pids()]
-        return sorted(w[0].rpartition("/")[2] for w in words if _is_of(w, place))
+        return sorted(_words(pid)[0].rpartition("/")[2] for pid in served(self.root / host))
 
     def supervisors(self, host: str) -> list[int]:
         """Return the pids of the processes that follow the domain's expiries on a host."""
@@ -185,7 +183,7 @@ class House:
         for host in "ab":
             if (self.root / f"{host}.yaml").exists():
                 async with self.warden(host) as warden:
-                    with contextlib.suppress(PermanentError):
+                    with contextlib.suppress(DomwardenError):  # what is left then is ended by pid
                         await warden.stop(NAME)
 
 
@@ -208,16 +206,20 @@ async def house(root: Path, **wanted: Any) -> AsyncIterator[House]:
 
 
 async def _end_what_is_left(root: Path) -> None:
-    """End by pid what bears our mark: a test that failed may have left anything."""
-    for pid in marked(root):
+    """End by pid what this test started: one that failed may have left anything."""
+
+    def ours() -> list[int]:
+        return [*marked(root), *served(root / "a"), *served(root / "b")]
+
+    for pid in ours():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
             os.kill(pid, signal.SIGTERM)
     for _ in range(50):
-        if not marked(root):
+        if not ours():
             return
         await asyncio.sleep(0.1)
-    for pid in marked(root):
+    for pid in ours():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -255,10 +257,15 @@ def alive(pid: int) -> bool:
     return bool(_words(pid))
 
 
-def _is_of(words: list[str], place: str) -> bool:
+def served(place: Path) -> list[int]:
+    """Return QEMU's and swtpm's processes whose files are on that host."""
+    return [pid for pid in pids() if _is_of(_words(pid), place)]
+
+
+def _is_of(words: list[str], place: Path) -> bool:
     program = words[0].rpartition("/")[2] if words else ""
-    served = program.startswith("qemu-system") or program == "swtpm"
-    return served and any(f"{place}/" in word for word in words)
+    known = program.startswith("qemu-system") or program == "swtpm"
+    return known and any(f"{place}/" in word for word in words)
 
 
 def _entries(pid: int, name: str) -> list[bytes]:
