@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from domwarden.contract import EngineError, MigrationSettings
+from domwarden_qemu import abort as abort_module
 from domwarden_qemu import outgoing as outgoing_module
 from domwarden_qemu.files import Files
 from domwarden_qemu.monitor import Monitor
@@ -248,6 +249,18 @@ async def test_abort_of_a_complete_move_notes_that_the_copy_is_back(
         record = Record.load(Files(host(tmp_path), "web1").record)
         assert record is not None
         assert record.returned
+
+
+async def test_abort_cuts_off_a_destination_with_which_qemu_hangs(
+    making: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first question already has no answer; only the out-of-band cut gets through."""
+    monkeypatch.setattr(abort_module, "CANCEL_TIMEOUT_SECONDS", 0.05)
+    async with making() as (outgoing, qemu):
+        qemu.answers["query-migrate"] = [Silence, {"status": "failed"}]
+        qemu.answers["query-status"] = {"status": "running", "running": True}
+        await outgoing.abort(resume=True)
+        assert ("yank", {"instances": [{"type": "migration"}]}, True) in qemu.heard
 
 
 async def test_abort_waits_for_the_lock_of_a_dying_destination(making: Making) -> None:

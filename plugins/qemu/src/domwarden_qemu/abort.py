@@ -20,18 +20,20 @@ LOCK_SECONDS = 5.0
 
 async def cancel(name: str, session: Session) -> dict[str, Any]:
     """End a migration that is under way; returns QEMU's last word about it."""
-    answer: dict[str, Any] = await session.execute("query-migrate")
-    if answer.get("status") not in UNDER_WAY:
-        return answer
+    answer: dict[str, Any] = {}
+    # At the switchover the main loop may hang with the destination: then cut the stream instead.
     try:
+        answer = await session.execute("query-migrate", timeout_seconds=CANCEL_TIMEOUT_SECONDS)
+        if answer.get("status") not in UNDER_WAY:
+            return answer
         await session.execute("migrate_cancel", timeout_seconds=CANCEL_TIMEOUT_SECONDS)
     except EngineError:
-        # At the switchover the main loop may hang with the destination: cut the stream instead.
         # A cancel that is queued behind it finds nothing left to cancel.
         with contextlib.suppress(EngineError):
             await session.execute(
                 "yank", moves.MIGRATION_YANK, timeout_seconds=CANCEL_TIMEOUT_SECONDS, oob=True
             )
+        answer = answer or await session.execute("query-migrate", timeout_seconds=SETTLE_SECONDS)
     try:
         async with asyncio.timeout(SETTLE_SECONDS):
             while answer.get("status") in UNDER_WAY:

@@ -86,10 +86,12 @@ class QemuIncoming(Incoming):
         """Note that this copy owns the domain, then let it run."""
         known = self._record()
         record = dataclasses.replace(known, activated=True)
-        record.save(self._files.record)
         if not run:
+            record.save(self._files.record)
             return
         async with self._monitor.session() as session:
+            # Not before: a copy that was never told to run may still be discarded.
+            record.save(self._files.record)
             if not known.ran:
                 await session.execute("cont")
             status = await session.execute("query-status")
