@@ -88,16 +88,14 @@ def drive(world: World, step: int) -> World | None:
             return _activated(world)
         case "ran":
             return world.at_destination(Fact.RAN)
-        case "finish there" | "finish here":
-            return world  # made durable by the end's next record
+        case "finish there" | "finish here" | "stopped":
+            return world  # durable with the end's last record
         case "stop":
             return _stopped(world)
-        case "stopped":
-            return world.at_source(Fact.FINISHED, Fact.STOPPED)
         case "done there":
             return world.at_destination(Fact.FINISHED, done=True)
         case "done here":
-            return world.at_source(done=True)
+            return world.at_source(Fact.FINISHED, Fact.STOPPED, done=True)
     raise AssertionError(STEPS[step])
 
 

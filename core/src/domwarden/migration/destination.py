@@ -21,6 +21,7 @@ from domwarden.contract import (
     Step,
 )
 from domwarden.journal import DomainRecord, Entry, HistoryKind, MigrationRecord, SaveRecord
+from domwarden.migration.both import both
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.side import Side
 from domwarden.migration.site import Site
@@ -99,14 +100,17 @@ class DestinationSide(Side):
             raise PermanentError(f"{self.site.host.name} was interrupted while opening the move")
         await self.write(self.record, self.fact(Fact.OPENED), at="opened")
         self.known = True
-        await self.site.journal.reserve()
+        name = f"{self.record.domain}/open"
+        _, address = await both(self.site.journal.reserve(), self._listen(source), name)
+        await self.note(Fact.LISTENING, **address)
+        return address
+
+    async def _listen(self, source: Address | None) -> Address:
         await self.open_devices()
         with self.herald.step("listen"):
             listen = self.incoming.listen
             heard = await self.command("listen", listen, self.definition, self.room, source)
-            address = dict(heard)
-        await self.note(Fact.LISTENING, **address)
-        return address
+            return dict(heard)
 
     async def take_step(self, step: Step) -> None:
         """Take the devices through PREPARE or START."""
@@ -261,8 +265,8 @@ class DestinationSide(Side):
         elif action is Action.RECOVER_EARLY:
             await self.recover_early()
         elif action is Action.FINISH:
-            await self.finish()
-            return {"watchdog": await self.watchdog()}
+            _, armed = await both(self.finish(), self.watchdog(), f"{self.record.domain}/finish")
+            return {"watchdog": armed}
         elif action is Action.CLOSE:
             await self.close()
         else:

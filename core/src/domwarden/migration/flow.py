@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
 
 from domwarden.contract import (
     Armed,
@@ -15,13 +13,11 @@ from domwarden.contract import (
     Ticket,
     TimerClock,
 )
+from domwarden.migration.both import both
 from domwarden.migration.far import RemoteEnd
 from domwarden.migration.source import SourceSide, merge, refused
 from domwarden.plan import predicted_blackout_seconds, watchdog_too_short
 from domwarden.watchdog.continuity import watchdog_lost
-
-FirstT = TypeVar("FirstT")
-SecondT = TypeVar("SecondT")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +61,10 @@ async def forward(source: SourceSide, far: RemoteEnd) -> tuple[float | None, flo
     failed; the caller then settles.
     """
     await source.begin()
-    answer = await far.open(_tickets(source))
+    # Syncing the disk here beside starting a hypervisor there: neither waits for the other.
+    _, answer = await both(
+        source.reserve(), far.open(_tickets(source)), f"{source.record.domain}/open"
+    )
     address = answer["address"]
     merge(source.tickets, answer["tickets"])
     await _far_step(source, far, "prepare")
@@ -111,16 +110,3 @@ async def _far_step(source: SourceSide, far: RemoteEnd, step: str) -> None:
 
 def _tickets(source: SourceSide) -> Mapping[str, Ticket | None]:
     return dict(source.given)
-
-
-async def both(
-    first: Coroutine[Any, Any, FirstT], second: Coroutine[Any, Any, SecondT], name: str
-) -> tuple[FirstT, SecondT]:
-    """Run two halves of a step at once; the first failure cancels the other and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            one = group.create_task(first, name=f"{name}/source")
-            two = group.create_task(second, name=f"{name}/destination")
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return one.result(), two.result()

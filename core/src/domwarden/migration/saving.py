@@ -51,6 +51,7 @@ async def save(hub: Hub, name: str, path: Path) -> Saved:
 async def _forward(source: SourceSide, end: SaveEnd) -> None:
     record = source.record
     await source.begin()
+    await source.reserve()
     await source.step(Step.PREPARE)
     left = await source.blockers(clearable=False)
     if left:

@@ -9,8 +9,8 @@ from typing import Any
 
 from domwarden.contract import BrokenError, End, Movement, RunState
 from domwarden.journal import MigrationRecord
+from domwarden.migration.both import both
 from domwarden.migration.far import FarEnd
-from domwarden.migration.flow import both
 from domwarden.migration.outcome import Outcome, Settled
 from domwarden.migration.source import SourceSide
 from domwarden.plan import Action, Decision, Fact, Next, View, settle

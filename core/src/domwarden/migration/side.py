@@ -108,14 +108,14 @@ class Side:
         if fact not in self.facts:
             await self.write(self.fact(fact, **data), *entries, at=fact)
 
-    def note_later(self, fact: Fact) -> None:
+    def note_later(self, fact: Fact, *entries: Entry) -> None:
         """Let a fact become durable with the next write.
 
         Only for what may be done again after a crash, and that nothing before that write rests on.
         """
         if fact not in self.facts:
             self.facts[fact] = {}
-            self._pending.append(self.fact(fact))
+            self._pending += [self.fact(fact), *entries]
 
     def fact(self, fact: Fact, **data: Any) -> FactRecord:
         """Make the record of a fact."""
@@ -125,7 +125,6 @@ class Side:
         """Mark this end's part as done."""
         self.record = dataclasses.replace(self.record, done=True)
         await self.write(self.record, *entries, at="done")
-        await self.site.journal.give_back_unneeded()
 
     async def alarm(self, problem: str) -> None:
         """Tell and keep something that failed without stopping anything."""

@@ -90,6 +90,9 @@ class Site:
             with contextlib.suppress(DomwardenError):  # its connection is gone anyway
                 await engine.aclose()
         self._engines.clear()
+        # Not at the end of a move, whose caller waits; a service does it with its next verb.
+        with contextlib.suppress(DomwardenError):
+            await self.journal.give_back_unneeded()
         await self.journal.aclose()
 
     def engine(self, name: str) -> Engine:

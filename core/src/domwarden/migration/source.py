@@ -64,8 +64,11 @@ class SourceSide(Side):
         return found
 
     async def begin(self) -> None:
-        """Write down that the move begins, and keep space back for its end."""
+        """Write down that the move begins."""
         await self.write(self.record, at="begin")
+
+    async def reserve(self) -> None:
+        """Keep space back for the end of the move."""
         await self.site.journal.reserve()
 
     async def precopy(self, address: Address) -> None:
@@ -164,7 +167,7 @@ class SourceSide(Side):
         """Tell the devices that the domain is at its destination."""
         if Fact.FINISHED not in self.facts:
             await self.finish_devices(running=False)
-            self.note_later(Fact.FINISHED)  # with STOPPED, which follows at once
+            self.note_later(Fact.FINISHED)  # with the end of the move
 
     async def stop(self) -> None:
         """Destroy the released copy, then close its devices."""
@@ -180,7 +183,8 @@ class SourceSide(Side):
                 ),
                 self.site.happened(record.domain, HistoryKind.DEPARTED, record.peer),
             ]
-        await self.note(Fact.STOPPED, *entries)
+        # With the end of the move: stopping again what is gone does no harm.
+        self.note_later(Fact.STOPPED, *entries)
 
     async def close(self) -> None:
         """Mark this end as done."""
