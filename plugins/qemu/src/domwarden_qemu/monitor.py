@@ -181,7 +181,8 @@ class Monitor:
         timeout_seconds: float = 10.0,
     ) -> Any:
         """Run one command on a connection of its own or one that is open anyway."""
-        async with self.session(min(timeout_seconds, CONNECT_TIMEOUT_SECONDS)) as session:
+        limit = min(timeout_seconds, CONNECT_TIMEOUT_SECONDS)
+        async with self.session(limit, linger=True) as session:
             return await session.execute(command, arguments, timeout_seconds=timeout_seconds)
 
     async def _acquire(self, timeout_seconds: float) -> QMPClient:
