@@ -91,6 +91,24 @@ async def test_a_killed_driver_is_recovered_at_once_by_its_watcher(
     assert await recover(world, "ab") == []
 
 
+async def test_a_guest_that_cannot_be_resumed_yet_is_tried_again_without_a_verb(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watcher stays with what waits, and lets it run as soon as that is possible."""
+    monkeypatch.setenv("TOY_FAIL", "a complete")
+    await running_domain(world)
+    world.engine("a").write("web1", stubborn=True)
+    with pytest.raises(MoveFailedError) as caught:
+        await driven(world)
+    assert caught.value.settled.outcome is Outcome.WAITING
+    assert world.states()["a"] == "suspended"
+    world.engine("a").write("web1", stubborn=False)
+    async with asyncio.timeout(30):
+        while world.states() != {"a": "running", "b": "absent"}:  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(0.02)
+    assert world.memory("a") == MEMORY
+
+
 async def test_the_move_survives_its_caller(world: World) -> None:
     """A caller that is cancelled, or dies, leaves the driver to finish."""
     await running_domain(world)

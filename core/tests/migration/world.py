@@ -173,6 +173,8 @@ class ToyOutgoing(Outgoing):
     async def abort(self, *, resume: bool) -> None:
         self.engine.fault(self.engine.faults.before, "abort")
         state = self.engine.read(self.name)["state"]
+        if self.engine.read(self.name).get("stubborn"):
+            raise EngineError("it does not come to itself")
         if state in {"suspended", "departed"}:
             self.engine.write(self.name, state="running" if resume else "paused")
         elif state not in {"running", "paused"}:

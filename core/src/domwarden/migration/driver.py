@@ -2,7 +2,8 @@
 
 It reads a request from its input and writes moments and a last word as JSON lines. The process that
 was started ends at once and leaves a watcher, which forks the one that works, hands on what that
-one says, and when it dies without a last word runs the recovery at once. Nobody needs to listen.
+one says, and when it dies without a last word runs the recovery at once. What cannot be settled at
+once it tries again for a while. Nobody needs to listen.
 """
 
 from __future__ import annotations
@@ -48,14 +49,28 @@ def main(make_hub: Callable[[Request, Observer], Hub] = installed_hub) -> int:
     os.close(writing)
     caller = _Caller()
     try:
-        spoke = _hand_on(reading, caller)
+        word = _hand_on(reading, caller)
         os.waitpid(worker, 0)
-        if not spoke:
-            os.environ.pop("DOMWARDEN_CRASH_AT", None)  # meant for the one that died
-            caller.hear(_line(last_word(asyncio.run(_recovered(request, make_hub, caller)))))
+        os.environ.pop("DOMWARDEN_CRASH_AT", None)  # meant for the worker
+        if not word:
+            word = _line(last_word(asyncio.run(_recovered(request, make_hub, caller))))
+            caller.hear(word)
     finally:
         caller.end()
+    if "result" not in json.loads(word):
+        _stay(request, make_hub)
     os._exit(0)
+
+
+def _stay(request: Request, make_hub: Callable[[Request, Observer], Hub]) -> None:
+    """Go on trying what the failed move may have left, when its caller has heard all."""
+    from domwarden.migration.moments import ignore
+    from domwarden.migration.patience import keep_trying
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # whoever reads our output until its end is not held up
+    with contextlib.suppress(DomwardenError, OSError):  # the next verb will meet it
+        asyncio.run(keep_trying(lambda: make_hub(request, ignore), request.domain))
 
 
 class _Caller:
@@ -134,16 +149,17 @@ async def _recovered(
         return error
 
 
-def _hand_on(reading: int, caller: _Caller) -> bool:
-    """Copy the worker's lines to the caller; returns whether a last word was among them."""
-    spoke = False
+def _hand_on(reading: int, caller: _Caller) -> bytes:
+    """Copy the worker's lines to the caller; returns the last word, empty if it said none."""
+    word = b""
     with os.fdopen(reading, "rb") as lines:
         for line in lines:
             if not line.endswith(b"\n"):
                 break  # it died in the middle of a line
-            spoke = spoke or b'"moment"' not in line[:12]
+            if b'"moment"' not in line[:12]:
+                word = line
             caller.hear(line)
-    return spoke
+    return word
 
 
 def _say(descriptor: int, said: dict[str, Any]) -> None:

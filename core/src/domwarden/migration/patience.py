@@ -1,0 +1,34 @@
+"""Tries again, for a while, what neither end of a move could settle yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from domwarden.migration.outcome import Outcome
+
+if TYPE_CHECKING:
+    from domwarden.migration.hub import Hub
+
+#: The first try is soon, and each next one twice as late, up to the longest pause.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+#: Afterwards only the next verb tries again: somebody has to look.
+PATIENCE_SECONDS = 3600.0
+
+
+async def keep_trying(make_hub: Callable[[], Hub], domain: str) -> None:
+    """Settle a domain's moves until none of them waits: no suspended guest waits for nobody.
+
+    Each try opens the journals anew, so that nothing is held while it waits.
+    """
+    pause_seconds, waited_seconds = FIRST_PAUSE_SECONDS, 0.0
+    while waited_seconds < PATIENCE_SECONDS:
+        async with make_hub() as hub:
+            settled = await hub.settle(domain or None)
+        if all(one.outcome is not Outcome.WAITING for one in settled):
+            return
+        await asyncio.sleep(pause_seconds)
+        waited_seconds += pause_seconds
+        pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
