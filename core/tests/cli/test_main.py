@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
+
+from domwarden.cli.verbs import VERBS, Verbs
+
 DOMAIN = "domain: {name}\nengine: embedded\nmemory: 2MiB\n"
 
 
@@ -96,3 +100,14 @@ def test_a_domain_lives_from_start_to_restore(tmp_path: Path) -> None:
     finally:
         run("stop", "web1")
     assert run("recover") == ""
+
+
+def test_check_without_files_is_wrong_usage() -> None:
+    assert domwarden("check").returncode == 2
+
+
+def test_every_verb_that_prints_can_print_json() -> None:
+    for verb in VERBS:
+        command = Verbs().get_command(click.Context(click.Group()), verb)
+        assert command is not None
+        assert "--json" in {word for option in command.params for word in option.opts}, verb
