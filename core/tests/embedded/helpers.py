@@ -161,3 +161,11 @@ def make_bench(directory: Path, **changes) -> EmbeddedBench:
         directory,
         lambda wanted, host, engine: ToyRoom(wanted, host),
     )
+
+
+def no_progress(_progress):
+    pass
+
+
+async def state(bench, engine):
+    return (await engine.observe("web1")).state

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 
 import pytest
 
@@ -23,7 +22,7 @@ from domwarden.embedded.stream.channel import connect
 from domwarden.embedded.stream.frames import FrameType, FrameWriter
 from domwarden.testing.engines.bench import listening, started, suspended, transferred
 
-from .helpers import OneTimer, definition, make_bench
+from .helpers import OneTimer, make_bench, no_progress, state
 
 MIB = 2**20
 
@@ -35,14 +34,6 @@ def settings(**changes):
         "timeout_seconds": 5.0,
     }
     return MigrationSettings(**(limits | changes))
-
-
-def no_progress(_progress):
-    pass
-
-
-async def state(bench, engine):
-    return (await engine.observe("web1")).state
 
 
 async def moved(bench, live, migration="kit-1"):
@@ -365,54 +356,3 @@ async def test_watchdog_fires_on_no_copy_while_the_domain_is_between_hosts(tmp_p
     assert 2 < left <= 4
     with pytest.raises(EngineError):
         await bench.source.act("web1", Action.RESET)
-
-
-async def saved(bench, path):
-    live = await started(bench)
-    outgoing = bench.source.outgoing(live, "save")
-    await outgoing.precopy({"file": str(path)}, no_progress)
-    await outgoing.suspend()
-    await outgoing.complete(no_progress)
-    return live
-
-
-@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "absent"])
-async def test_damaged_save_is_refused_with_one_line(tmp_path, damage):
-    bench, path = make_bench(tmp_path), tmp_path / "stream"
-    live = await saved(bench, path)
-    data = path.read_bytes()
-    if damage == "cut":
-        path.write_bytes(data[:-100])
-    elif damage == "flip":
-        path.write_bytes(data[:5000] + bytes([data[5000] ^ 1]) + data[5001:])
-    elif damage == "empty":
-        path.write_bytes(b"")
-    else:
-        path.unlink()
-    incoming = bench.destination.incoming("web1", "restore")
-
-    async def restore():
-        await incoming.listen(live, bench.room(bench.destination), {"file": str(path)})
-        await incoming.received()
-
-    with pytest.raises(EngineError, match=r"stream|save"):
-        await restore()
-    with pytest.raises(EngineError):
-        await incoming.activate(run=True)
-    await incoming.discard()
-    assert await state(bench, bench.destination) is RunState.ABSENT
-    await bench.source.outgoing(live, "save").abort(resume=True)
-    assert await bench.answers(bench.source)
-
-
-async def test_save_is_readable_by_its_owner_only(tmp_path):
-    bench, path = make_bench(tmp_path), tmp_path / "stream"
-    await saved(bench, path)
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-async def test_newer_stream_version_is_refused_before_anything_starts(tmp_path):
-    bench = make_bench(tmp_path)
-    newer = dataclasses.replace(definition(), live={"stream": 2})
-    with pytest.raises(EngineError, match="version 2"):
-        await bench.source.realize(newer, bench.room(bench.source))
