@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from domwarden.contract import Observation, RunState
+from domwarden.contract import Host, Observation, RunState
 from domwarden.embedded.hypervisor import Hypervisor
 from domwarden.embedded.remains import forget_domain, note_domain, read_remains
 from domwarden.embedded.service import Call, Service
@@ -24,6 +24,7 @@ class ProcessService(Service):
         self._state_directory = state_directory
         self._noted = read_remains(state_directory)
         self._lost = set(self._noted)
+        self._noting = asyncio.Lock()
 
     async def call(self, call: Call) -> Any:
         """Carry out a call, then bring the notes up to date."""
@@ -35,15 +36,18 @@ class ProcessService(Service):
         try:
             result = await super().call(call)
         finally:
-            await self._note(set(self.hypervisor.domains(call.host)) | self._lost)
+            await self._note(call.host)
         if call.method == "domains":
             return sorted({*result, *self._lost})
         return result
 
-    async def _note(self, present: set[str]) -> None:
-        for name in sorted(present ^ self._noted):
-            if name in present:
-                await asyncio.to_thread(note_domain, self._state_directory, name, os.getpid())
-            else:
-                await asyncio.to_thread(forget_domain, self._state_directory, name)
-        self._noted = present
+    async def _note(self, host: Host) -> None:
+        # Two calls that end at once would write the same note, or leave the older view last.
+        async with self._noting:
+            present = set(self.hypervisor.domains(host)) | self._lost
+            for name in sorted(present ^ self._noted):
+                if name in present:
+                    await asyncio.to_thread(note_domain, self._state_directory, name, os.getpid())
+                else:
+                    await asyncio.to_thread(forget_domain, self._state_directory, name)
+            self._noted = present
