@@ -24,7 +24,8 @@ from domwarden.migration.verbs import complete
 
 from .helpers import recover, running_domain
 from .test_crashes import killed
-from .world import Killed, ToyEngine, World
+from .toy_engine import ToyEngine
+from .world import Killed, World
 
 
 async def test_both_ends_are_looked_at_at_once(

@@ -10,9 +10,9 @@ from domwarden.migration.crash import from_environment
 from domwarden.migration.driver import main
 from domwarden.migration.request import Request
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from world import World
+from migration.world import World
 
 
 def make_hub(request: Request, observer: Observer) -> Hub:
