@@ -24,7 +24,12 @@ class Control:
         timeout_seconds: float = 10.0,
     ) -> Any:
         """Run one QMP command."""
-        return await self._control.execute(command, arguments, timeout_seconds=timeout_seconds)
+        execute = self._control.execute
+        if command != "device_add":
+            return await execute(command, arguments, timeout_seconds=timeout_seconds)
+        # A device that cannot be saved must not arrive while somebody saves the devices' state.
+        async with self._control.plugging:
+            return await execute(command, arguments, timeout_seconds=timeout_seconds)
 
     @contextlib.asynccontextmanager
     async def events(self, *names: str) -> AsyncGenerator[AsyncIterator[Mapping[str, Any]], None]:

@@ -150,6 +150,9 @@ class Monitor:
         self._users = 0
         self._client: QMPClient | None = None
         self._lock = asyncio.Lock()
+        #: Held by whoever plugs a device in, and by whoever must not see one arrive meanwhile.
+        #: Other processes are kept out by their connection: QEMU serves one at a time.
+        self.plugging = asyncio.Lock()
         self._lingering: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager

@@ -50,9 +50,10 @@ async def read(files: Files, control: Monitor, samples: Samples) -> Reading:
     ``xen-save-devices-state`` (qapi/migration.json) works on any guest; it stops a running one for
     about 2 ms.  During a move it would disturb QEMU's own, so then nothing is known.  Nor is
     anything while a device blocks migration: QEMU 7.2 crashes when it saves one that declares no
-    state at all (``nvme``), and no reading is worth a guest.
+    state at all (``nvme``), and no reading is worth a guest.  None may be plugged in between the
+    question and the save.
     """
-    async with control.session(linger=True) as session:
+    async with control.plugging, control.session(linger=True) as session:
         migration = await session.execute("query-migrate")
         status = await session.execute("query-status")
         if migration.get("status") in UNDER_WAY or status["status"] in _UNREADABLE:
