@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from domwarden.contract import OutcomeUnknownError
@@ -12,7 +12,7 @@ from domwarden.plan import Desired
 
 from .world import MEMORY, World
 
-__all__ = ["MEMORY", "FaultyLink", "faulty", "move", "recover", "running_domain"]
+__all__ = ["MEMORY", "FaultyLink", "Overheard", "faulty", "move", "recover", "running_domain"]
 
 
 async def running_domain(world: World, *, paused: bool = False) -> None:
@@ -60,6 +60,26 @@ class FaultyLink(Link):
         if fault == "lost answer":
             raise OutcomeUnknownError("the peer does not answer")
         return answer
+
+
+class Overheard(Link):
+    """Writes every message down; ``before`` is called once, before a message of that step."""
+
+    link: Link
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+
+    def __call__(self, _peer: str, link: Link) -> Link:
+        self.link = link
+        return self
+
+    async def send(self, message: Message) -> Mapping[str, Any]:
+        if message.step in self.before:
+            await self.before.pop(message.step)()
+        self.messages.append(message)
+        return await self.link.send(message)
 
 
 def faulty(faults: dict[str, list[str]]) -> Callable[[str, Link], Link]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,9 @@ from domwarden.contract import (
     PermanentError,
 )
 from domwarden.migration import Message, MoveFailedError, Outcome
+from domwarden.plan import Fact
 
-from .helpers import MEMORY, faulty, move, recover, running_domain
+from .helpers import MEMORY, Overheard, faulty, move, recover, running_domain
 from .world import World
 
 
@@ -40,6 +43,55 @@ async def test_an_engine_that_fails_at_the_destination_brings_the_domain_back(
     await running_domain(world)
     world.faults.before["b", command] = EngineError("no")
     with pytest.raises(MoveFailedError):
+        await move(world)
+    assert world.states() == {"a": "running", "b": "absent"}
+
+
+@pytest.mark.parametrize("failing", ["received", "listen"])
+async def test_a_destination_that_gave_up_refuses_every_late_message(
+    tmp_path: Path, failing: str
+) -> None:
+    """Before its end of the move is closed and after it, in another process too."""
+    world = World(tmp_path)
+    await running_domain(world)
+    overheard = Overheard()
+    world.wrap_link = overheard
+    world.faults.before["b", failing] = EngineError("no")
+    late: list[str] = []
+
+    async def repeat(answer: Callable[[Message], Awaitable[object]]) -> None:
+        for message in list(overheard.messages):
+            if message.step in {"open", "prepare", "start", "sync", "grant"}:
+                with pytest.raises(PermanentError, match="gave the move"):
+                    await answer(message)
+                late.append(message.step)
+        assert not world.engine("b").file("web1").exists()
+
+    overheard.before["recover-early"] = lambda: repeat(overheard.link.send)
+    with pytest.raises(MoveFailedError):
+        await move(world)
+    before_close = len(late)
+    assert before_close
+    async with world.hub("b") as hub:
+        await repeat(hub.receiver.answer)
+    assert len(late) == 2 * before_close
+    assert world.states() == {"a": "running", "b": "absent"}
+    async with world.hub("b") as hub:
+        assert Fact.GAVE_UP in await hub.site.journal.facts(overheard.messages[-1].migration)
+
+
+async def test_a_copy_that_was_never_granted_is_not_let_run(tmp_path: Path) -> None:
+    """Whatever a message asks for."""
+    world = World(tmp_path)
+    await running_domain(world)
+    overheard = Overheard()
+    world.wrap_link = overheard
+
+    async def hasten() -> None:
+        await overheard.link.send(dataclasses.replace(overheard.messages[-1], step="activate"))
+
+    overheard.before["sync"] = hasten
+    with pytest.raises(MoveFailedError, match="was not granted"):
         await move(world)
     assert world.states() == {"a": "running", "b": "absent"}
 

@@ -96,6 +96,15 @@ def test_the_held_copy_is_gone_before_the_source_runs_again() -> None:
             assert world.destination.state in GONE
 
 
+def test_a_destination_gives_up_before_anything_of_it_is_undone() -> None:
+    """Or a repeated message would begin there anew what was given up."""
+    undoing = {Action.DISCARD, Action.RECOVER_LATE, Action.RECOVER_EARLY, Action.RESUME}
+    for world in reachable(deaths=1):
+        aborted = world.source.decision is Decision.ABORTED
+        if world.driver is None and aborted and asked(world, (True, True)).action in undoing:
+            assert world.destination.has(Fact.GAVE_UP) or world.destination.done, world
+
+
 def test_a_ready_destination_waits_for_its_silent_source() -> None:
     """It neither discards nor resumes: only the source knows."""
     ready = View(RunState.RECEIVED, facts=frozenset({Fact.OPENED, Fact.READY}))

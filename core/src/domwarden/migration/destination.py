@@ -150,6 +150,8 @@ class DestinationSide(Side):
             return 0.0
         if Fact.RETURNED in self.facts:
             raise PermanentError(f"{self.site.host.name} gave {self.record.domain} back")
+        if Fact.GRANTED not in self.facts:
+            raise BrokenError(f"{self.record.domain} was not granted to {self.site.host.name}")
         await self.note(Fact.ACTIVATING)
         fresh = await self._never_told_to_run()
         with self.herald.step("activate"):
@@ -202,7 +204,7 @@ class DestinationSide(Side):
     # -- backwards
 
     async def give_up(self) -> None:
-        """Make durable that this end takes no further step; only before it was ready."""
+        """Make durable that this end takes no further step; once ready, only a source asks this."""
         if self.facts.keys() & {Fact.GRANTED, Fact.RETURNED}:
             raise BrokenError(f"{self.record.domain} was granted here, it cannot be given up")
         entries: list[Entry] = [] if self.known else [self.record]
@@ -219,6 +221,8 @@ class DestinationSide(Side):
 
     async def give_back(self) -> None:
         """See the copy dead that never ran, and make durable that the source may have it back."""
+        if Fact.RAN in self.facts:
+            raise BrokenError(f"{self.record.domain} ran on {self.site.host.name}")
         await self.discard()
         record = self.record
         epoch = record.epoch + 2

@@ -158,7 +158,8 @@ class SaveEnd(FarEnd):
             facts = {Fact.READY, Fact.GRANTED, Fact.RAN, Fact.FINISHED}
             return View(RunState.ABSENT, facts=frozenset(facts), done=True)
         if present:
-            return View(RunState.INCOMING)
+            # A file begins nothing by itself, so it has given up as soon as it is asked.
+            return View(RunState.INCOMING, facts=frozenset({Fact.GAVE_UP}))
         return View(RunState.ABSENT, done=True)
 
     async def perform(self, action: Action) -> Mapping[str, Any]:

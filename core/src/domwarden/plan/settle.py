@@ -160,7 +160,8 @@ def _back(source: View, destination: View | None, why: str) -> Next:
     """Bring the domain back to run at its source; the destination's copy dies first if it can."""
     asked = destination if destination is not None and not destination.done else None
     if asked is not None:
-        if not asked.known:
+        if not asked.has(Fact.GAVE_UP) and not asked.has(Fact.RETURNED):
+            # First of all: a message that comes late must not begin anew what is undone here.
             return Next(Action.GIVE_UP, End.DESTINATION, why)
         if asked.state is not RunState.ABSENT:
             return Next(Action.DISCARD, End.DESTINATION, why)
