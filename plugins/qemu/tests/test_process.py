@@ -49,8 +49,15 @@ async def test_a_recycled_pid_is_not_signalled(tmp_path: Path) -> None:
 
 async def test_a_process_whose_pid_was_never_recorded_is_found(tmp_path: Path) -> None:
     """As after a crash between the making of a process and the note of its pid."""
-    pidfile = tmp_path / "pid"
-    record = _spawn(tmp_path, "-pidfile", str(pidfile))
+    pidfile = tmp_path / "web1" / "qemu" / "pid"
+    own = ("-nodefaults", "-pidfile", str(pidfile), "-name", "guest=web1,debug-threads=on")
+    # It is not enough to name the file: each of these is somebody else's.
+    others = [
+        _spawn(tmp_path, str(pidfile)),
+        _spawn(tmp_path, "-pidfile", str(pidfile)),
+        _spawn(tmp_path, *own[:-1], "guest=web10,debug-threads=on"),
+    ]
+    record = _spawn(tmp_path, *own)
     intent = Record(process.boot_id())
     for _ in range(500):  # exec lets the parent go on a moment before the arguments can be read
         if process.alive(intent, pidfile) is not None:
@@ -60,6 +67,9 @@ async def test_a_process_whose_pid_was_never_recorded_is_found(tmp_path: Path) -
     assert process.alive(intent, tmp_path / "other") is None
     assert process.send_signal(intent, pidfile, signal.SIGKILL)
     assert await process.ended(record, pidfile, 10.0)
+    assert process.alive(intent, pidfile) is None
+    for other in others:
+        assert process.send_signal(other, pidfile, signal.SIGKILL)
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import itertools
 import os
 import re
 import signal
@@ -71,17 +72,30 @@ def spawn(argv: Sequence[str], files: Mapping[int, int], log: Path) -> int:
 
 
 def find(pidfile: Path) -> int | None:
-    """Find the process whose arguments name this pid file: the one whose pid was never recorded."""
-    wanted = bytes(pidfile)
+    """Find the QEMU that keeps this pid file: the one whose pid was never recorded.
+
+    An editor or a ``tail`` that has the path among its arguments is none.
+    """
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 arguments = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue  # it ended while we looked
-            if wanted in arguments and start_time(int(entry.name)) is not None:
+            if _is_ours(arguments, bytes(pidfile)) and start_time(int(entry.name)) is not None:
                 return int(entry.name)
     return None
+
+
+def _is_ours(arguments: Sequence[bytes], pidfile: bytes) -> bool:
+    """Say whether this is a command line as our own one is made: each of these signs is in it."""
+    pairs = set(itertools.pairwise(arguments))
+    guest = os.fsencode(f"guest={Path(os.fsdecode(pidfile)).parents[1].name},")
+    return (
+        (b"-pidfile", pidfile) in pairs
+        and b"-nodefaults" in arguments
+        and any(option == b"-name" and value.startswith(guest) for option, value in pairs)
+    )
 
 
 def alive(record: Record, pidfile: Path) -> int | None:
