@@ -30,6 +30,7 @@ KNOWN_POINTS = {
     "granted-not-running": "destination engine activate before",
     "running-not-seen": "destination engine activate after",
     "running-not-stopped": "source engine stop before",
+    "stopped-not-done": "source journal done before",
     "during-abort": "source engine abort before",
     "aborted-not-resumed": "source journal aborted after",
 }

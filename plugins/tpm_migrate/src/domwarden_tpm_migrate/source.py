@@ -95,9 +95,12 @@ class SourceJobs:
             await tool.call(self._tool, more)
 
     async def finish(self, _context: JobContext) -> None:
-        """Take the state's name away: nothing starts from it any more."""
+        """Take the state's name away: nothing starts from it any more.
+
+        After a crash this may come again when even the renamed state is gone.
+        """
         places = Places.of(self._domain)
-        if self._carrier is not Carrier.UNKNOWN and not places.departed.is_dir():
+        if places.state.is_dir() and not places.departed.is_dir():
             await asyncio.to_thread(directories.rename, places.state, places.departed)
 
     async def _store(self) -> None:
