@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from domwarden.plan import Desired
 from domwarden.warden import Warden
 
 from ..migration.helpers import faulty
+from ..migration.toy_engine import ToyEngine
 from ..migration.world import Killed, World
 
 
@@ -95,6 +97,39 @@ async def test_a_domain_is_started_once(tmp_path: Path) -> None:
         with pytest.raises(RefusedError) as caught:
             await there.start(world.definition())
         assert [r.code for r in caught.value.refusals] == ["newer-elsewhere"]
+
+
+async def test_the_devices_of_an_ended_domain_are_closed_as_they_were_opened(
+    tmp_path: Path,
+) -> None:
+    """Its file may say something else by now."""
+    world = World(tmp_path)
+    async with warden(world) as here:
+        await here.start(world.definition())
+        world.engine("a").write("web1", state="ended")
+        world.said.clear()
+        world.devices = ("disk", "tpm")
+        await here.start(world.definition())
+    assert [(d, h) for _, d, h, _ in world.said] == [
+        ("net", "close"),
+        ("disk", "close"),
+        ("disk", "open"),
+        ("tpm", "open"),
+    ]
+
+
+async def test_a_domain_is_not_started_beside_its_copy_on_another_engine(tmp_path: Path) -> None:
+    """Its file names another hypervisor by now, which knows nothing of the copy that runs."""
+    world = World(tmp_path)
+    toys = world.ports()
+    empty = ToyEngine(dataclasses.replace(world.hosts["a"], state_directory=tmp_path / "other"))
+    ports = dataclasses.replace(
+        toys, engine=lambda name, host: empty if name == "other" else toys.engine(name, host)
+    )
+    async with Warden(world.host_file("a"), ports=ports, in_process=True) as here:
+        await here.start(world.definition())
+        with pytest.raises(PermanentError, match="is running on a"):
+            await here.start(dataclasses.replace(world.definition(), engine="other"))
 
 
 async def test_a_silent_peer_counts_as_owner_unless_fenced(tmp_path: Path) -> None:

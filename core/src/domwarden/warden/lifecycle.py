@@ -36,13 +36,17 @@ async def start(
     site = hub.site
     name = definition.name
     engine = site.engine(definition.engine)
-    state = await site.state(name, definition.engine)
-    if state is RunState.ENDED:
-        await end(hub, name, definition, graceful_seconds=0.0)
-    elif state is not RunState.ABSENT:
-        hint = "stop it first" if state is not RunState.UNKNOWN else "look at its hypervisor"
-        raise PermanentError(f"{name} is {state} on {hub.name}", hint=hint)
     known = await site.journal.domain(name)
+    # A file may have changed since, even its engine: what is here is what was really started.
+    started = known.definition if known is not None and known.definition else definition
+    for which in dict.fromkeys((started.engine, definition.engine)):
+        state = await site.state(name, which)
+        if state is RunState.ENDED:
+            remains = started if which == started.engine else definition
+            await end(hub, name, remains, graceful_seconds=0.0)
+        elif state is not RunState.ABSENT:
+            hint = "stop it first" if state is not RunState.UNKNOWN else "look at its hypervisor"
+            raise PermanentError(f"{name} is {state} on {hub.name}", hint=hint)
     answers = await ask_epochs(hub, name, definition.engine)
     epoch, refusals = claim(known.epoch if known else 0, answers, fenced=fenced)
     if refusals:
