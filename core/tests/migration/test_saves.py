@@ -109,6 +109,50 @@ async def test_a_silent_peer_counts_as_owner_of_a_save(tmp_path: Path) -> None:
     assert world.running() == ["a"]
 
 
+@pytest.mark.parametrize("host", ["a", "b"])
+@pytest.mark.parametrize("fate", ["runs", "stopped", "undecided"])
+async def test_a_save_that_was_given_up_is_never_restored(
+    tmp_path: Path, host: str, fate: str
+) -> None:
+    """Wherever its whole file turns up, and whatever became of the domain since."""
+    world = World(tmp_path)
+    await running_domain(world)
+    path, kept = tmp_path / "web1.save", tmp_path / "kept"
+
+    def die() -> None:
+        shutil.copytree(path, kept)
+        raise Killed("sealed")
+
+    world.on_point = {"source save seal after": die}
+    with pytest.raises(Killed):
+        await saved(world, path)
+    if fate != "undecided":
+        await recover(world, "a")
+        assert world.running() == ["a"]
+    if fate != "runs":
+        await world.engine("a").stop("web1")
+    with pytest.raises(RefusedError) as caught:
+        await restored(world, kept, host)
+    codes = {r.code for r in caught.value.refusals}
+    assert codes & {"unfinished-save", "copy-elsewhere", "already-there"}
+    if host == "b" and fate != "runs":
+        assert codes == {"unfinished-save"}
+
+
+async def test_the_maker_of_a_save_is_asked_even_where_it_is_no_peer(tmp_path: Path) -> None:
+    """Silence counts as owner, whoever is silent; only the operator's word replaces it."""
+    world = World(tmp_path)
+    await running_domain(world)
+    path = tmp_path / "web1.save"
+    await saved(world, path)
+    world.hosts = {"b": world.hosts["b"]}
+    with pytest.raises(RefusedError) as caught:
+        await restored(world, path, "b")
+    assert [r.code for r in caught.value.refusals] == ["maker-unknown"]
+    await restored(world, path, "b", fenced=("a",))
+    assert world.running() == ["b"]
+
+
 async def test_an_existing_path_is_refused(tmp_path: Path) -> None:
     """A save never overwrites anything."""
     world = World(tmp_path)

@@ -62,7 +62,7 @@ class Receiver:
     async def _answer(self, message: Message) -> Mapping[str, Any]:
         body = message.body
         if message.step == "epoch":
-            known = await self._site.epoch_answer(body["domain"], body["engine"])
+            known = await self._site.epoch_answer(body["domain"], body["engine"], body["nonce"])
             return dataclasses.asdict(known)
         if message.step == "test":
             return await self._test(message)

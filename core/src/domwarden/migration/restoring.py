@@ -27,14 +27,19 @@ from domwarden.migration.source import merge, refused
 from domwarden.plan import EpochAnswer, claim
 
 
-async def ask_epochs(hub: Hub, name: str, engine: str) -> dict[str, EpochAnswer | None]:
-    """Ask every peer of the host file what it knows of a domain; None is silence."""
+async def ask_epochs(
+    hub: Hub, name: str, engine: str, nonce: str = ""
+) -> dict[str, EpochAnswer | None]:
+    """Ask every peer of the host file what it knows of a domain and a save; None is silence."""
 
     async def ask(peer: str) -> EpochAnswer | None:
         try:
             link = await hub.link(peer)
-            answer = await link.send(Message("", "epoch", {"domain": name, "engine": engine}))
-            return EpochAnswer(int(answer["epoch"]), copy=bool(answer["copy"]))
+            body = {"domain": name, "engine": engine, "nonce": nonce}
+            answer = await link.send(Message("", "epoch", body))
+            return EpochAnswer(
+                int(answer["epoch"]), copy=bool(answer["copy"]), saved=bool(answer["saved"])
+            )
         except (DomwardenError, OSError):
             return None
 
@@ -88,12 +93,21 @@ async def _record(
 ) -> tuple[MigrationRecord, list[Refusal]]:
     name = manifest.definition.name
     own = await hub.site.journal.domain(name)
-    answers = await ask_epochs(hub, name, manifest.definition.engine)
+    answers = await ask_epochs(hub, name, manifest.definition.engine, manifest.nonce)
     save = await hub.site.journal.saved(manifest.nonce)
     # A restore that was given back raised the epoch under which the save is the last word.
     saved_epoch = max(manifest.epoch, save.epoch if save is not None else 0)
-    epoch, refusals = claim(own.epoch if own else 0, answers, fenced=fenced, saved=saved_epoch)
+    epoch, refusals = claim(
+        own.epoch if own else 0,
+        answers,
+        fenced=fenced,
+        saved=saved_epoch,
+        # Whoever holds the save's own record now has no need of its maker's.
+        maker="" if save is not None or manifest.host == hub.name else manifest.host,
+    )
     found = list(refusals)
+    if save is None and manifest.host == hub.name:
+        found.append(_unfinished(hub.name))
     if save is not None and save.consumed:
         found.append(_stale(f"{path} was restored before"))
     elif own is not None and own.epoch > saved_epoch:
@@ -111,6 +125,14 @@ async def _record(
     )
     here = hub.name
     return record, [dataclasses.replace(refusal, host=refusal.host or here) for refusal in found]
+
+
+def _unfinished(host: str) -> Refusal:
+    return Refusal(
+        code="unfinished-save",
+        reason=f"{host} never gave the domain up to this save, as its journal says",
+        remedy="use the domain as it is, and save it again",
+    )
 
 
 def _stale(reason: str) -> Refusal:

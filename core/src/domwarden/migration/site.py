@@ -123,8 +123,11 @@ class Site:
         """Look at one domain of this host."""
         return (await self.engine(engine).observe(name)).state
 
-    async def epoch_answer(self, name: str, engine: str) -> EpochAnswer:
-        """Say what this host knows of a domain; raises when it cannot tell, which is no answer."""
+    async def epoch_answer(self, name: str, engine: str, nonce: str = "") -> EpochAnswer:
+        """Say what this host knows of a domain and of the save of that nonce.
+
+        Raises when it cannot tell, which is no answer.
+        """
         record = await self.journal.domain(name)
         if record is not None and record.definition is not None:
             engine = record.definition.engine
@@ -132,7 +135,8 @@ class Site:
         if state is RunState.UNKNOWN:
             raise PermanentError(f"{self.host.name} cannot see whether {name} runs there")
         epoch = record.epoch if record is not None else 0
-        return EpochAnswer(epoch, copy=state not in {RunState.ABSENT, RunState.ENDED})
+        saved = bool(nonce) and await self.journal.saved(nonce) is not None
+        return EpochAnswer(epoch, copy=state not in {RunState.ABSENT, RunState.ENDED}, saved=saved)
 
     def happened(self, domain: str, kind: HistoryKind, detail: str = "") -> HistoryRecord:
         """Make a record of something that happens to a domain now."""

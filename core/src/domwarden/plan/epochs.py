@@ -10,10 +10,15 @@ from domwarden.contract import Refusal
 
 @dataclasses.dataclass(frozen=True)
 class EpochAnswer:
-    """What a host says of a domain: the highest epoch it knows (0: none), and of a copy there."""
+    """What a host says of a domain: the highest epoch it knows (0: none), and of a copy there.
+
+    ``saved`` says whether its journal knows the save that was asked about: whoever makes a save
+    writes that down with the release, and never for a save that was given up.
+    """
 
     epoch: int = 0
     copy: bool = False
+    saved: bool = False
 
 
 def claim(
@@ -22,15 +27,25 @@ def claim(
     *,
     fenced: Collection[str] = (),
     saved: int | None = None,
+    maker: str = "",
 ) -> tuple[int, tuple[Refusal, ...]]:
     """Return the epoch that the host may take, and every reason why it may not take it.
 
     ``answers`` maps each peer of the host file to its answer, None for silence: silence counts as
     owner, unless the operator names that host fenced. An equal or higher epoch refuses; for a
-    restore only one higher than that of the save (``saved``), whose host knows it too.
+    restore only one higher than that of the save (``saved``), whose host (``maker``, if it is
+    another one) knows it too.
     """
     refusals: list[Refusal] = []
     highest = own
+    if maker and maker not in answers and maker not in fenced:
+        refusals.append(
+            Refusal(
+                code="maker-unknown",
+                reason=f"{maker}, which made the save, is no peer: nobody can say if it is whole",
+                remedy=f"make {maker} a peer, or name it fenced once it is surely off",
+            )
+        )
     for peer, answer in answers.items():
         if answer is not None:
             highest = max(highest, answer.epoch)
@@ -61,6 +76,15 @@ def claim(
                         code="stale-save",
                         reason=f"the domain has run on {peer} since it was saved",
                         remedy="its disks have gone on; restore the newest save, or start it there",
+                        host=peer,
+                    )
+                )
+            elif peer == maker and not answer.saved:
+                refusals.append(
+                    Refusal(
+                        code="unfinished-save",
+                        reason=f"{peer} never gave the domain up to this save",
+                        remedy=f"use the domain on {peer}, and save it again",
                         host=peer,
                     )
                 )
