@@ -61,6 +61,7 @@ from domwarden.contract.xen import (
     WatchdogAction,
     WatchdogExtension,
 )
+from domwarden.contract.xl import XenHooks
 
 __all__ = [
     "CONTRACT",
@@ -130,6 +131,7 @@ __all__ = [
     "WatchdogAction",
     "WatchdogEntry",
     "WatchdogExtension",
+    "XenHooks",
     "duration",
     "hookimpl",
     "hookspec",

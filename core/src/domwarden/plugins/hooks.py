@@ -7,7 +7,14 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from domwarden.contract import DeviceHooks, EmbeddedHooks, QemuHooks, hookimpl, hookspec
+from domwarden.contract import (
+    DeviceHooks,
+    EmbeddedHooks,
+    QemuHooks,
+    XenHooks,
+    hookimpl,
+    hookspec,
+)
 
 _IMPL = hookimpl.project_name + "_impl"
 _SPEC = hookspec.project_name + "_spec"
@@ -23,7 +30,9 @@ def arguments(specifications: type) -> dict[str, tuple[str, ...]]:
 
 
 #: The hooks that this core knows by itself; a third party's engine adds its own (``Engine.HOOKS``).
-KNOWN = arguments(DeviceHooks) | arguments(EmbeddedHooks) | arguments(QemuHooks)
+KNOWN = (
+    arguments(DeviceHooks) | arguments(EmbeddedHooks) | arguments(QemuHooks) | arguments(XenHooks)
+)
 
 
 def implemented(cls: type) -> list[str]:
