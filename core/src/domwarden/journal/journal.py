@@ -18,6 +18,7 @@ from domwarden.journal.records import (
     Entry,
     FactRecord,
     HistoryRecord,
+    JobRecord,
     MigrationRecord,
     RecordT,
     SaveRecord,
@@ -129,7 +130,7 @@ class Journal:
         except CommitUnknownError:
             if self._decision(migration) is Decision.UNDECIDED:
                 try:
-                    commit(Decision.ABORTED, ())
+                    commit(Decision.ABORTED, entries if wanted is Decision.ABORTED else ())
                 except CommitUnknownError as error:
                     raise BrokenError(f"{self._store.path} cannot commit: {error}") from error
         return self._decision(migration)
@@ -193,6 +194,10 @@ class Journal:
             StepRecord, "SELECT record FROM steps WHERE migration = ?", migration
         )
         return sorted(found, key=lambda record: record.position)
+
+    async def jobs(self, migration: str) -> list[JobRecord]:
+        """Return the devices' other jobs in a move, in no order."""
+        return await self._load(JobRecord, "SELECT record FROM jobs WHERE migration = ?", migration)
 
     async def saved(self, nonce: str) -> SaveRecord | None:
         """Return the save of that nonce, or None where this host did not make or restore it."""

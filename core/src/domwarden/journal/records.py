@@ -16,14 +16,23 @@ RECORD_VERSION = 1
 
 
 class StepState(enum.StrEnum):
-    """How far a device's part in its last step is."""
+    """How far a device's part in its last step, or one of its other jobs, is."""
 
     UNKNOWN = "unknown"
     #: The intent is durable; the job may have run, or run in part.
     BEGUN = "begun"
     DONE = "done"
     FAILED = "failed"
-    RECOVERED = "recovered"
+
+
+class Hook(enum.StrEnum):
+    """Which hook a device's job came from, beside those of the four steps."""
+
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    FINISH = "finish"
+    RECOVER = "recover"
+    CLOSE = "close"
 
 
 class HistoryKind(enum.StrEnum):
@@ -102,6 +111,20 @@ class StepRecord:
 
 
 @dataclasses.dataclass(frozen=True)
+class JobRecord:
+    """A device's job of ``open``, ``finish``, ``recover`` or ``close``.
+
+    ``given`` is what this end had given when the record was made: an ``open`` may be the last to.
+    """
+
+    migration: str
+    device: str
+    hook: Hook
+    state: StepState
+    given: Mapping[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class SaveRecord:
     """A save that released a domain to a file; ``consumed`` once it was restored."""
 
@@ -123,10 +146,25 @@ class HistoryRecord:
 
 
 #: What one transaction may hold any number of.
-Entry = DomainRecord | MigrationRecord | FactRecord | StepRecord | SaveRecord | HistoryRecord
+Entry = (
+    DomainRecord
+    | MigrationRecord
+    | FactRecord
+    | StepRecord
+    | JobRecord
+    | SaveRecord
+    | HistoryRecord
+)
 
 RecordT = TypeVar(
-    "RecordT", DomainRecord, MigrationRecord, FactRecord, StepRecord, SaveRecord, HistoryRecord
+    "RecordT",
+    DomainRecord,
+    MigrationRecord,
+    FactRecord,
+    StepRecord,
+    JobRecord,
+    SaveRecord,
+    HistoryRecord,
 )
 
 _ENUMS: Mapping[str, type[enum.Enum]] = {
@@ -136,6 +174,7 @@ _ENUMS: Mapping[str, type[enum.Enum]] = {
     "fact": Fact,
     "step": Step,
     "state": StepState,
+    "hook": Hook,
     "kind": HistoryKind,
 }
 

@@ -1,7 +1,7 @@
 """The tables of a journal."""
 
 #: Kept in SQLite's user_version; a journal of a newer number is refused, of an older one upgraded.
-VERSION = 1
+VERSION = 2
 
 #: What brings a journal from version N to N + 1.
 UPGRADES: tuple[tuple[str, ...], ...] = (
@@ -26,5 +26,15 @@ UPGRADES: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE filler (bytes BLOB NOT NULL)",
         "CREATE INDEX expiries_domain ON expiries (domain)",
         "CREATE INDEX history_domain ON history (domain)",
+    ),
+    (
+        "CREATE TABLE jobs (migration TEXT NOT NULL, hook TEXT NOT NULL, device TEXT NOT NULL,"
+        " record TEXT NOT NULL, PRIMARY KEY (migration, hook, device))",
+        # Version 1 wrote into a device's step that it was recovered, and so forgot how that ended.
+        "INSERT INTO jobs SELECT migration, 'recover', device, json_object('version', 1,"
+        " 'migration', migration, 'device', device, 'hook', 'recover', 'state', 'done')"
+        " FROM steps WHERE json_extract(record, '$.state') = 'recovered'",
+        "UPDATE steps SET record = json_set(record, '$.state', 'unknown')"
+        " WHERE json_extract(record, '$.state') = 'recovered'",
     ),
 )

@@ -10,6 +10,7 @@ from domwarden.journal.records import (
     Entry,
     FactRecord,
     HistoryRecord,
+    JobRecord,
     MigrationRecord,
     SaveRecord,
     StepRecord,
@@ -57,6 +58,14 @@ def _step(entry: StepRecord, connection: sqlite3.Connection) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO steps VALUES (?, ?, ?)",
         (entry.migration, entry.device, dump(entry)),
+    )
+
+
+@put.register
+def _job(entry: JobRecord, connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?)",
+        (entry.migration, entry.hook, entry.device, dump(entry)),
     )
 
 

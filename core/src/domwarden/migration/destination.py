@@ -20,7 +20,7 @@ from domwarden.contract import (
     RunState,
     Step,
 )
-from domwarden.journal import DomainRecord, Entry, HistoryKind, MigrationRecord, SaveRecord
+from domwarden.journal import DomainRecord, Entry, HistoryKind, Hook, MigrationRecord, SaveRecord
 from domwarden.migration.both import both
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.side import Side
@@ -98,7 +98,8 @@ class DestinationSide(Side):
             return address
         if Fact.OPENED in self.facts:
             raise PermanentError(f"{self.site.host.name} was interrupted while opening the move")
-        await self.write(self.record, self.fact(Fact.OPENED), at="opened")
+        intents = self.intents(Hook.OPEN, self.opening())
+        await self.write(self.record, self.fact(Fact.OPENED), *intents, at="opened")
         self.known = True
         name = f"{self.record.domain}/open"
         _, address = await both(self.site.journal.reserve(), self._listen(source), name)
@@ -168,7 +169,9 @@ class DestinationSide(Side):
         kind = HistoryKind.ARRIVED
         if self.record.movement is Movement.RESTORE:
             kind = HistoryKind.RESTORED
-        await self.note(Fact.RAN, self.site.happened(self.record.domain, kind, self.record.peer))
+        happened = self.site.happened(self.record.domain, kind, self.record.peer)
+        finishing = self.intents(Hook.FINISH, self.finishing(running=self.record.running))
+        await self.note(Fact.RAN, happened, *finishing)
         return time.monotonic() - seen_at
 
     async def _never_told_to_run(self) -> bool:
@@ -213,11 +216,19 @@ class DestinationSide(Side):
 
     async def discard(self) -> None:
         """Destroy the copy that never ran, and see it gone."""
+        name = f"{self.record.domain}/discard"
         with self.herald.step("discard"):
-            await self.command("discard", self.incoming.discard)
+            # Beside the hypervisor's end, for which the suspended source waits anyway.
+            discard = self.command("discard", self.incoming.discard)
+            await both(discard, self._intend_undoing(), name)
         state = await self.site.state(self.record.domain, self.definition.engine)
         if state is not RunState.ABSENT:
             raise EngineError(f"the incoming copy on {self.site.host.name} is still {state}")
+
+    async def _intend_undoing(self) -> None:
+        undoing = self.undoing()
+        if undoing:
+            await self.write(*undoing, at="recover intents")
 
     async def give_back(self) -> None:
         """See the copy dead that never ran, and make durable that the source may have it back."""

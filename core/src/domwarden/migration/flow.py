@@ -91,7 +91,11 @@ async def forward(source: SourceSide, far: RemoteEnd) -> tuple[float | None, flo
 
 async def afterwards(source: SourceSide, far: RemoteEnd) -> None:
     """Clean up at both ends once the domain was seen running at its destination."""
-    finished = await far.send("finish", tickets=_tickets(source))
+    finished, _ = await both(
+        far.send("finish", tickets=_tickets(source)),
+        source.intend_finish(),
+        f"{source.record.domain}/finish",
+    )
     after = Armed(finished["watchdog"])
     lost = watchdog_lost(source.record.domain, source.watchdog_before, after)
     if lost is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from domwarden.contract import (
     Definition,
@@ -17,11 +17,10 @@ from domwarden.contract import (
     Refusal,
     RefusedError,
     Step,
-    Ticket,
 )
-from domwarden.journal import Entry, FactRecord, HistoryKind, MigrationRecord, StepRecord, StepState
-from domwarden.migration.herald import Herald
+from domwarden.journal import Hook, JobRecord, MigrationRecord, StepState
 from domwarden.migration.jobs import Outcome, Owner, run_jobs
+from domwarden.migration.ledger import Ledger
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.site import Site
 from domwarden.plan import Begun, Fact, View, early, late
@@ -33,39 +32,14 @@ ResultT = TypeVar("ResultT")
 Answers = Mapping[str, "Job | Refusal | DriverError"]
 
 
-class Side:
+class Side(Ledger):
     """One end of one move; rebuilt from the journal at any time."""
 
-    end: ClassVar[End]
-
     def __init__(self, site: Site, record: MigrationRecord, observer: Observer) -> None:
-        self.site = site
-        self.record = record
-        self.herald = Herald(
-            observer,
-            site.ports.clock,
-            domain=record.domain,
-            migration=record.id,
-            host=site.host.name,
-            end=self.end,
-        )
+        super().__init__(site, record, observer)
         self.engine: Engine = site.engine(record.definition.engine)
         self.room: DomainRoom = site.room(record.definition).seen_as(self.domain(running=False))
-        self.facts: dict[Fact, Mapping[str, Any]] = {}
-        self.parts: dict[str, StepRecord] = {}
-        self.alarms: list[str] = []
-        #: TEST journals nothing, so its tickets live here until the first record of their device.
-        self.given: dict[str, Ticket | None] = {}
-        self.tickets: dict[str, Ticket | None] = {}
-        self._pending: list[Entry] = []
         self._positions = {device: index for index, device in enumerate(self.room.drivers)}
-
-    async def recall(self) -> None:
-        """Read what the journal knows of this end."""
-        self.facts = await self.site.journal.facts(self.record.id)
-        self.parts = {part.device: part for part in await self.site.journal.steps(self.record.id)}
-        self.given = {device: part.given for device, part in self.parts.items()}
-        self.tickets = {device: part.ticket for device, part in self.parts.items()}
 
     @property
     def definition(self) -> Definition:
@@ -86,52 +60,6 @@ class Side:
             peer=record.peer,
             controls=lambda protocol: engine.control(record.domain, protocol),
         )
-
-    # -- durable records
-
-    async def write(self, *entries: Entry, at: str) -> None:
-        """Write entries, and what was put off until the next write, in one transaction."""
-        batch = [*self._pending, *entries]
-        if not batch:
-            return
-        self.site.ports.at(f"{self.end} journal {at} before")
-        await self.site.journal.write(*batch)
-        # Only now: what was put off is not lost with a write that failed.
-        self._pending.clear()
-        for entry in batch:
-            if isinstance(entry, FactRecord):
-                self.facts.setdefault(entry.fact, entry.data)
-        self.site.ports.at(f"{self.end} journal {at} after")
-
-    async def note(self, fact: Fact, *entries: Entry, **data: Any) -> None:
-        """Make a fact durable, once."""
-        if fact not in self.facts:
-            await self.write(self.fact(fact, **data), *entries, at=fact)
-
-    def note_later(self, fact: Fact, *entries: Entry) -> None:
-        """Let a fact become durable with the next write.
-
-        Only for what may be done again after a crash, and that nothing before that write rests on.
-        """
-        if fact not in self.facts:
-            self.facts[fact] = {}
-            self._pending += [self.fact(fact), *entries]
-
-    def fact(self, fact: Fact, **data: Any) -> FactRecord:
-        """Make the record of a fact."""
-        return FactRecord(self.record.id, fact, data)
-
-    async def close_record(self, *entries: Entry) -> None:
-        """Mark this end's part as done."""
-        self.record = dataclasses.replace(self.record, done=True)
-        await self.write(self.record, *entries, at="done")
-
-    async def alarm(self, problem: str) -> None:
-        """Tell and keep something that failed without stopping anything."""
-        self.alarms.append(problem)
-        self.herald.tell(What.ALARM, detail=problem)
-        record = self.site.happened(self.record.domain, HistoryKind.ALARM, problem)
-        await self.write(record, at="alarm")
 
     async def command(
         self, name: str, command: Callable[..., Awaitable[ResultT]], *arguments: Any, **more: Any
@@ -185,7 +113,7 @@ class Side:
             running = self.record.running and step is Step.PREPARE
             answers = self._ask(step, running=running)
             jobs = self._only_jobs(answers)
-            begun = [self._part(device, step, StepState.BEGUN) for device in jobs]
+            begun = [self.step_record(device, step, StepState.BEGUN) for device in jobs]
             if begun:
                 await self.write(*begun, at=f"{name} intents")
             outcomes = await self._run(name, jobs, stop_early=True)
@@ -193,7 +121,7 @@ class Side:
                 if outcome.ticket is not None:
                     self.given[device] = outcome.ticket
                 state = StepState.FAILED if outcome.failed else StepState.DONE
-                self._pending.append(self._part(device, step, state))
+                self._pending.append(self.step_record(device, step, state))
             _raise_first(outcomes, self.site.host.name)
 
     def _only_jobs(self, answers: Answers) -> dict[str, Job]:
@@ -210,19 +138,6 @@ class Side:
                 raise RefusedError([named])
             jobs[device] = answer
         return jobs
-
-    def _part(self, device: str, step: Step, state: StepState) -> StepRecord:
-        part = StepRecord(
-            migration=self.record.id,
-            device=device,
-            position=self._positions[device],
-            step=step,
-            state=state,
-            given=self.given.get(device),
-            ticket=self.tickets.get(device),
-        )
-        self.parts[device] = part
-        return part
 
     async def _run(
         self, step: str, jobs: Mapping[str, Job], *, stop_early: bool
@@ -290,59 +205,94 @@ class Side:
         return [
             Begun(part.device, part.position, part.step)
             for part in self.parts.values()
-            if part.state is not StepState.RECOVERED and part.device in self.room.drivers
+            if part.device in self.room.drivers and not self.has_ended(Hook.RECOVER, part.device)
         ]
+
+    def undoing(self) -> list[JobRecord]:
+        """Make the intents to recover every device that was begun, for a write that comes anyway.
+
+        While the domain stands still no write is spent on them alone.
+        """
+        begun = self._begun()
+        return self.intents(Hook.RECOVER, [entry.device for entry in (*late(begun), *early(begun))])
 
     async def _recover(self, begun: list[Begun], *, running: bool) -> None:
         domain = self.domain(running=running)
         with self.herald.step("recover"):
+            await self.intend(Hook.RECOVER, [entry.device for entry in begun])
             for entry in begun:
                 only = [entry.device]
                 answers = self.room.recover(
                     domain, entry.step, tickets=self.tickets, given=self.given, devices=only
                 )
-                await self._every("recover", answers)
-                self._pending.append(self._part(entry.device, entry.step, StepState.RECOVERED))
+                await self._every(Hook.RECOVER, answers)
+                if not answers:  # it has nothing to undo
+                    self.ended_later(Hook.RECOVER, entry.device, StepState.DONE)
+
+    def finishing(self, *, running: bool) -> dict[str, Job | DriverError]:
+        """Ask every device that did not yet what it does once the domain is at its destination."""
+        domain = self.domain(running=running)
+        answers = self.room.finish(domain, tickets=self.tickets, given=self.given)
+        return self._left(Hook.FINISH, answers)
 
     async def finish_devices(self, *, running: bool) -> None:
         """Tell every device that the domain runs at the destination; failures alarm."""
         with self.herald.step("finish"):
-            domain = self.domain(running=running)
-            answers = self.room.finish(domain, tickets=self.tickets, given=self.given)
-            await self._every("finish", answers)
+            answers = self.finishing(running=running)
+            await self.intend(Hook.FINISH, answers)
+            await self._every(Hook.FINISH, answers)
+
+    def closing(self) -> dict[str, Job | DriverError]:
+        """Ask every device that did not yet what it does once the hypervisor's process is gone."""
+        domain = self.domain(running=False)
+        answers = self.room.close(domain, tickets=self.tickets, given=self.given)
+        return self._left(Hook.CLOSE, answers)
 
     async def close_devices(self) -> None:
         """Close every device after the hypervisor's process is gone, last first; failures alarm."""
         with self.herald.step("close"):
-            answers = self.room.close(
-                self.domain(running=False), tickets=self.tickets, given=self.given
-            )
+            answers = self.closing()
+            await self.intend(Hook.CLOSE, answers)
             for device in reversed(answers):
-                await self._every("close", {device: answers[device]})
+                await self._every(Hook.CLOSE, {device: answers[device]})
 
-    async def _every(self, step: str, answers: Mapping[str, Job | DriverError]) -> None:
+    def _left(
+        self, hook: Hook, answers: Mapping[str, Job | DriverError]
+    ) -> dict[str, Job | DriverError]:
+        """Leave out what an earlier run did to its end."""
+        return {d: answer for d, answer in answers.items() if not self.has_ended(hook, d)}
+
+    async def _every(self, hook: Hook, answers: Mapping[str, Job | DriverError]) -> None:
+        """Run jobs at once, and whatever fails, let none be without its outcome."""
         jobs = {device: answer for device, answer in answers.items() if isinstance(answer, Job)}
-        problems: list[DomwardenError] = [
-            answer for answer in answers.values() if isinstance(answer, DriverError)
-        ]
-        outcomes = await self._run(step, jobs, stop_early=False)
+        problems = [str(answer) for answer in answers.values() if isinstance(answer, DriverError)]
+        outcomes = await self._run(hook, jobs, stop_early=False)
         for device, outcome in outcomes.items():
             if outcome.error is not None:
-                problems.append(outcome.error)
-            for refusal in outcome.refusals:
-                await self.alarm(f"{device} at {step}: {refusal.reason}")
+                problems.append(str(outcome.error))
+            problems += [f"{device} at {hook}: {refusal.reason}" for refusal in outcome.refusals]
+        for device in answers:
+            done = device in outcomes and not outcomes[device].failed
+            self.ended_later(hook, device, StepState.DONE if done else StepState.FAILED)
         for problem in problems:
-            await self.alarm(str(problem))
+            await self.alarm(problem)
+
+    def opening(self) -> dict[str, Job | DriverError]:
+        """Ask every device what it needs before the hypervisor's process."""
+        domain = self.domain(running=False)
+        return self.room.open(domain, tickets=self.tickets, given=self.given)
 
     async def open_devices(self) -> None:
         """Make what the devices need before the hypervisor's process; raises the first failure."""
         with self.herald.step("open"):
-            domain = self.domain(running=False)
-            answers = self.room.open(domain, tickets=self.tickets, given=self.given)
-            outcomes = await self._run("open", self._only_jobs(answers), stop_early=True)
+            jobs = self._only_jobs(self.opening())
+            await self.intend(Hook.OPEN, jobs)
+            outcomes = await self._run(Hook.OPEN, jobs, stop_early=True)
             for device, outcome in outcomes.items():
                 if outcome.ticket is not None:
                     self.given[device] = outcome.ticket
+                state = StepState.FAILED if outcome.failed else StepState.DONE
+                self.ended_later(Hook.OPEN, device, state)
             _raise_first(outcomes, self.site.host.name)
 
     async def view(self) -> View:

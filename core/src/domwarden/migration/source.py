@@ -24,9 +24,11 @@ from domwarden.journal import (
     DomainRecord,
     Entry,
     HistoryKind,
+    Hook,
     MigrationRecord,
     SaveRecord,
 )
+from domwarden.migration.both import both
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.side import Side
 from domwarden.migration.site import Site
@@ -117,13 +119,15 @@ class SourceSide(Side):
     async def commit_abort(self) -> None:
         """Commit that the move is off; nothing can release the domain afterwards."""
         self.herald.tell(What.ABORTING)
-        await self._decide(Decision.ABORTED)
+        await self._decide(Decision.ABORTED, *self.undoing())
 
     async def _decide(self, wanted: Decision, *entries: Entry) -> None:
         batch = [*self._pending, *entries]
-        self._pending.clear()
+        put_off = len(self._pending)
         self.site.ports.at(f"{self.end} journal {wanted} before")
         self.decision = await self.site.journal.decide(self.record.id, wanted, *batch)
+        if self.decision is wanted:
+            self._wrote(batch, put_off)
         self.site.ports.at(f"{self.end} journal {wanted} after")
 
     # -- backwards
@@ -145,7 +149,7 @@ class SourceSide(Side):
         desired = Desired.RUNNING if record.running else Desired.PAUSED
         back = DomainRecord(record.domain, epoch, desired, record.definition)
         happened = self.site.happened(record.domain, HistoryKind.RETURNED, record.peer)
-        await self.note(Fact.RETURNED, back, happened)
+        await self.note(Fact.RETURNED, back, happened, *self.undoing())
 
     # -- after the release
 
@@ -163,6 +167,10 @@ class SourceSide(Side):
         self.herald.tell(What.BLACKOUT, seconds=seconds)
         return seconds
 
+    async def intend_finish(self) -> None:
+        """Write the devices' intents to finish, while the other end still finishes."""
+        await self.intend(Hook.FINISH, self.finishing(running=False))
+
     async def finish(self) -> None:
         """Tell the devices that the domain is at its destination."""
         if Fact.FINISHED not in self.facts:
@@ -171,8 +179,11 @@ class SourceSide(Side):
 
     async def stop(self) -> None:
         """Destroy the released copy, then close its devices."""
+        name = f"{self.record.domain}/stop"
         with self.herald.step("stop"):
-            await self.command("stop", self.engine.stop, self.record.domain)
+            # Beside the hypervisor's end, which takes longer than a write.
+            stop = self.command("stop", self.engine.stop, self.record.domain)
+            await both(stop, self.intend(Hook.CLOSE, self.closing()), name)
         await self.close_devices()
         record = self.record
         entries: list[Entry] = []
