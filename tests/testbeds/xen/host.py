@@ -1,0 +1,204 @@
+"""One nested Xen host: a QEMU process, its console log, and the way to its dom0."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import QMPClient
+
+from .build import Image
+from .channel import Channel, Done
+
+QEMU = "qemu-system-x86_64"
+#: Debian's Xen has no shadow paging: PVH and HVM guests need nested paging.
+CPU = "qemu64,+svm,+npt"
+MEMORY_MIB = 1100
+DOM0_MIB = 448
+BOOT_SECONDS = 240.0
+READY = "DOM0-READY"
+_AGENT_PORT = 7000
+_TAIL_LINES = 40
+#: linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+class BootError(Exception):
+    """The host did not come up; the message ends with its console's last lines."""
+
+
+@dataclass
+class Host:
+    """Host `name` with an address on the link; `folder` holds its sockets and its console log.
+
+    `peer` is the other host's folder: the link is a pair of datagram sockets in the two.
+    """
+
+    name: str
+    address: str
+    image: Image
+    folder: Path
+    peer: Path
+    channel: Channel = field(default_factory=lambda: Channel(0))
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start QEMU; `ready` waits for dom0."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in ("console.log", "link", "qmp", "console"):
+            (self.folder / name).unlink(missing_ok=True)
+        with (self.folder / "qemu.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                self._arguments(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # where QEMU keeps what is written to the disk
+                env={**os.environ, "TMPDIR": str(self.folder)},
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl, no lock is taken
+            )
+
+    def _arguments(self) -> list[str]:
+        number = self.address.rpartition(".")[2]
+        dom0 = f"console=hvc0 loglevel=5 host={self.name} address={self.address}/24"
+        options = f"console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all ucode=no bootscrub=no dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M"
+        return [
+            *(QEMU, "-name", self.name, "-nodefaults", "-display", "none", "-no-reboot"),
+            *("-accel", "tcg,thread=multi", "-cpu", CPU, "-m", str(MEMORY_MIB), "-smp", "1"),
+            *("-kernel", str(self.image.xen), "-append", options),
+            *("-initrd", f"{self.image.kernel} {dom0},{self.image.initrd}"),
+            *("-drive", f"file={self.image.disk},format=raw,if=virtio,snapshot=on,cache=unsafe"),
+            *("-device", "virtio-rng-pci"),
+            *("-qmp", f"unix:{self.folder}/qmp,server=on,wait=off"),
+            "-chardev",
+            f"socket,id=c,path={self.folder}/console,server=on,wait=off,logfile={self.folder}/console.log",
+            *("-serial", "chardev:c"),
+            *("-netdev", f"user,id=way,restrict=on,hostfwd=tcp:127.0.0.1:0-:{_AGENT_PORT}"),
+            *("-device", "virtio-net-pci,netdev=way,romfile="),
+            "-netdev",
+            f"dgram,id=link,local.type=unix,local.path={self.folder}/link,remote.type=unix,remote.path={self.peer}/link",
+            "-device",
+            f"virtio-net-pci,id=card,netdev=link,mac=52:54:00:77:00:{int(number):02x},romfile=",
+        ]
+
+    async def ready(self, *, timeout_seconds: float = BOOT_SECONDS) -> None:
+        """Wait until the agent in dom0 listens.
+
+        Raises BootError with the console's last lines when QEMU ends or the time is over.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while READY not in self.console_log():
+            if not self.alive():
+                raise BootError(f"{self.name}: QEMU ended\n{self.errors()}\n{self.tail()}")
+            if time.monotonic() > deadline:
+                raise BootError(f"{self.name} is not ready\n{self.tail()}")
+            await asyncio.sleep(0.25)
+        # Port 0 let the system choose: QEMU tells which one it became.
+        table = await self.qmp("human-monitor-command", {"command-line": "info usernet"})
+        found = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", str(table))
+        if found is None:
+            raise BootError(f"{self.name}: no forwarded port in\n{table}")
+        self.channel = Channel(int(found[1]))
+
+    async def run(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_seconds: float = 60.0,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+    ) -> Done:
+        """Run a command in dom0; see Channel.run."""
+        return await self.channel.run(
+            command, timeout_seconds=timeout_seconds, stdin=stdin, environment=environment
+        )
+
+    async def output(self, *command: str, timeout_seconds: float = 60.0) -> str:
+        """Return what a command in dom0 printed; raises Dom0Error unless it exited with 0."""
+        return (await self.run(command, timeout_seconds=timeout_seconds)).check()
+
+    async def put(self, path: str, content: bytes, *, mode: int = 0o644) -> None:
+        """Write a file in dom0; see Channel.put."""
+        await self.channel.put(path, content, mode=mode)
+
+    async def get(self, path: str) -> bytes:
+        """Return a file of dom0's; see Channel.get."""
+        return await self.channel.get(path)
+
+    async def qmp(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Give QEMU one command, on a connection of its own: each test has its own event loop."""
+        client = QMPClient(self.name)
+        async with asyncio.timeout(15):
+            await client.connect(str(self.folder / "qmp"))
+            try:
+                return await client.execute(command, dict(arguments or {}))
+            finally:
+                await client.disconnect()
+
+    async def set_link(self, *, up: bool) -> None:
+        """Plug or unplug the cable of the link: nothing passes, and no connection is closed."""
+        await self.qmp("set_link", {"name": "card", "up": up})
+
+    def freeze(self) -> None:
+        """Stop the machine, hypervisor and all, as if it had lost its processor."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen machine go on."""
+        self._signal(signal.SIGCONT)
+
+    def alive(self) -> bool:
+        """Say whether QEMU runs: it ends when the machine reboots or is powered off."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """Take the machine's power away."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=30)
+
+    async def wait_dead(self, *, timeout_seconds: float) -> None:
+        """Wait until the machine has rebooted or powered itself off; raises TimeoutError."""
+        async with asyncio.timeout(timeout_seconds):
+            while self.alive():
+                await asyncio.sleep(0.25)
+
+    async def reboot(self) -> None:
+        """Take the power away and boot again from the untouched disk."""
+        self.kill()
+        self.start()
+        await self.ready()
+
+    def console_log(self) -> str:
+        """Return all that Xen and dom0 have printed on the serial line."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / "console.log").read_text(errors="replace")
+        return ""
+
+    def errors(self) -> str:
+        """Return what QEMU itself has complained about."""
+        return (self.folder / "qemu.log").read_text(errors="replace")
+
+    def tail(self) -> str:
+        """Return the last lines of the console."""
+        return "\n".join(self.console_log().splitlines()[-_TAIL_LINES:])
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        self._process.send_signal(number)
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
