@@ -25,6 +25,8 @@ from domwarden.journal import (
     FactRecord,
     HistoryKind,
     HistoryRecord,
+    Hook,
+    JobRecord,
     Journal,
     MigrationRecord,
     SaveRecord,
@@ -56,6 +58,9 @@ async def test_records_outlive_the_journal_object(tmp_path: Path) -> None:
             DomainRecord("web1", 3, Desired.RUNNING, LIVE),
             MOVE,
             part,
+            JobRecord("m1", "disk", Hook.OPEN, StepState.BEGUN),
+            JobRecord("m1", "disk", Hook.OPEN, StepState.DONE, {"made": "this"}),
+            JobRecord("m1", "disk", Hook.CLOSE, StepState.BEGUN),
             FactRecord("m1", Fact.LISTENING, {"port": 1}),
             SaveRecord("n1", "web1", "/save", 3),
             HistoryRecord("web1", HistoryKind.STARTED, 1.5),
@@ -65,6 +70,11 @@ async def test_records_outlive_the_journal_object(tmp_path: Path) -> None:
         assert await journal.migration("m1") == MOVE
         assert await journal.unfinished("web1") == [MOVE]
         assert await journal.steps("m1") == [part]
+        assert {job.hook: job for job in await journal.jobs("m1")} == {
+            Hook.OPEN: JobRecord("m1", "disk", Hook.OPEN, StepState.DONE, {"made": "this"}),
+            Hook.CLOSE: JobRecord("m1", "disk", Hook.CLOSE, StepState.BEGUN),
+        }
+        assert await journal.jobs("m2") == []
         assert await journal.facts("m1") == {Fact.LISTENING: {"port": 1}}
         assert await journal.saved("n1") == SaveRecord("n1", "web1", "/save", 3)
         assert [h.kind for h in await journal.history("web1")] == [HistoryKind.STARTED]
@@ -181,6 +191,17 @@ async def test_a_failed_commit_of_the_release_is_read_again(
         assert await journal.decision("m1") is not Decision.RELEASED or commits == ["done"]
 
 
+async def test_an_abort_that_is_committed_again_takes_its_records_along(tmp_path: Path) -> None:
+    """Only what goes with a release that failed is not written."""
+    async with Journal(tmp_path):
+        pass
+    job = JobRecord("m1", "disk", Hook.RECOVER, StepState.BEGUN)
+    for wanted in (Decision.RELEASED, Decision.ABORTED):
+        async with Journal(tmp_path, connect=unreliable(["", "lost"])) as journal:
+            assert await journal.decide(f"{wanted}", wanted, job) is Decision.ABORTED
+            assert await journal.jobs("m1") == ([job] if wanted is Decision.ABORTED else [])
+
+
 @pytest.mark.parametrize("outcome", ["done", "lost"])
 async def test_a_failed_commit_of_records_is_repeated(tmp_path: Path, outcome: str) -> None:
     """Every record may be written twice."""
@@ -256,6 +277,45 @@ async def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(BrokenError, match="version 99"):
         await Journal(tmp_path).__aenter__()
+
+
+#: What version 1 wrote of a move that was being given up when its process died.
+VERSION_1 = (
+    "CREATE TABLE identity (journal TEXT NOT NULL)",
+    "CREATE TABLE domains (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, record TEXT NOT NULL)",
+    "CREATE TABLE migrations (id TEXT PRIMARY KEY, domain TEXT NOT NULL, done INTEGER NOT NULL,"
+    " record TEXT NOT NULL)",
+    "CREATE TABLE decisions (migration TEXT PRIMARY KEY, decision TEXT NOT NULL, at REAL NOT NULL)",
+    "CREATE TABLE facts (migration TEXT NOT NULL, fact TEXT NOT NULL, record TEXT NOT NULL,"
+    " PRIMARY KEY (migration, fact))",
+    "CREATE TABLE steps (migration TEXT NOT NULL, device TEXT NOT NULL, record TEXT NOT NULL,"
+    " PRIMARY KEY (migration, device))",
+    "INSERT INTO identity VALUES ('of-a-host')",
+    """INSERT INTO facts VALUES ('m1', 'gave-up',
+       '{"data":{},"fact":"gave-up","migration":"m1","version":1}')""",
+    """INSERT INTO steps VALUES ('m1', 'net', '{"device":"net","given":{"a":[1]},"migration":"m1",
+       "position":1,"state":"recovered","step":2,"ticket":null,"version":1}')""",
+    """INSERT INTO steps VALUES ('m1', 'disk', '{"device":"disk","given":null,"migration":"m1",
+       "position":0,"state":"begun","step":2,"ticket":null,"version":1}')""",
+    "PRAGMA user_version=1",
+)
+
+
+async def test_a_journal_of_version_1_is_read_on(tmp_path: Path) -> None:
+    """A move that the older one left is recovered: what it had recovered is not so again."""
+    connection = connect(tmp_path / "journal.sqlite")
+    for statement in VERSION_1:
+        connection.execute(statement)
+    connection.close()
+    (tmp_path / "journal.id").write_text("of-a-host\n")
+    async with Journal(tmp_path) as journal:
+        assert await journal.facts("m1") == {Fact.GAVE_UP: {}}
+        disk, net = await journal.steps("m1")
+        assert (disk.device, disk.state, disk.step) == ("disk", StepState.BEGUN, Step.START)
+        assert (net.device, net.step, net.given) == ("net", Step.START, {"a": [1]})
+        assert await journal.jobs("m1") == [JobRecord("m1", "net", Hook.RECOVER, StepState.DONE)]
+    async with Journal(tmp_path) as journal:  # and only once
+        assert len(await journal.jobs("m1")) == 1
 
 
 @given(text=st.text() | st.sampled_from(["{}", "[]", "null", '{"version":1}', '{"version":2}']))

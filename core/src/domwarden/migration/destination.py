@@ -211,24 +211,16 @@ class DestinationSide(Side):
         if self.facts.keys() & {Fact.GRANTED, Fact.RETURNED}:
             raise BrokenError(f"{self.record.domain} was granted here, it cannot be given up")
         entries: list[Entry] = [] if self.known else [self.record]
-        await self.note(Fact.GAVE_UP, *entries)
+        await self.note(Fact.GAVE_UP, *entries, *self.undoing())
         self.known = True
 
     async def discard(self) -> None:
         """Destroy the copy that never ran, and see it gone."""
-        name = f"{self.record.domain}/discard"
         with self.herald.step("discard"):
-            # Beside the hypervisor's end, for which the suspended source waits anyway.
-            discard = self.command("discard", self.incoming.discard)
-            await both(discard, self._intend_undoing(), name)
+            await self.command("discard", self.incoming.discard)
         state = await self.site.state(self.record.domain, self.definition.engine)
         if state is not RunState.ABSENT:
             raise EngineError(f"the incoming copy on {self.site.host.name} is still {state}")
-
-    async def _intend_undoing(self) -> None:
-        undoing = self.undoing()
-        if undoing:
-            await self.write(*undoing, at="recover intents")
 
     async def give_back(self) -> None:
         """See the copy dead that never ran, and make durable that the source may have it back."""
@@ -245,7 +237,7 @@ class DestinationSide(Side):
             # The save is whole again; under the newer epoch it is the domain's last word.
             entries.append(SaveRecord(record.nonce, record.domain, record.peer, epoch))
             entries[0] = DomainRecord(record.domain, epoch, Desired.SAVED, self.definition)
-        await self.note(Fact.RETURNED, *entries)
+        await self.note(Fact.RETURNED, *entries, *self.undoing())
 
     async def close(self) -> None:
         """Mark this end as done; where the move went back, its devices are closed first."""
