@@ -10,6 +10,7 @@ from domwarden.contract import (
     Action,
     DeviceEntry,
     EngineError,
+    GuestStoppedError,
     Host,
     MigrationSettings,
     OutcomeUnknownError,
@@ -55,6 +56,21 @@ async def test_bandwidth_costs_time_of_the_injected_clock(tmp_path):
     assert sent >= MIB
     assert seconds == pytest.approx(sent / MIB, rel=0.02)
     assert downtime <= 0.05
+
+
+async def test_a_guest_that_was_paused_while_it_was_copied_does_not_go_on(tmp_path):
+    """Whoever paused it finds it paused at its source; one that was paused before does move."""
+    bench = make_bench(tmp_path)
+    live = await started(bench)
+    move = await listening(bench, live, "kit-1")
+    await move.outgoing.precopy(move.address, no_progress)
+    await bench.source.pause("web1")
+    with pytest.raises(GuestStoppedError):
+        await move.outgoing.suspend()
+    await move.incoming.discard()
+    await move.outgoing.abort(resume=True)
+    assert await state(bench, bench.source) is RunState.PAUSED
+    await moved(bench, live, "kit-2")  # one that is paused before its move does go
 
 
 async def test_stream_also_goes_over_tcp(tmp_path):

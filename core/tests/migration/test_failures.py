@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import (
+    GuestStoppedError,
     PermanentError,
     Refusal,
     RefusedError,
@@ -17,7 +18,7 @@ from domwarden.contract import (
 from domwarden.migration import MoveFailedError, Outcome, Timeline, What, plan_move
 
 from .helpers import MEMORY, move, recover, running_domain
-from .world import World
+from .world import Killed, World
 
 
 async def test_all_refusals_of_both_ends_come_at_once(tmp_path: Path) -> None:
@@ -261,3 +262,56 @@ async def test_a_cancelled_caller_brings_the_domain_back(tmp_path: Path) -> None
         await task
     assert world.states() == {"a": "running", "b": "absent"}
     assert await recover(world, "ab") == []
+
+
+@pytest.mark.parametrize("command", ["precopy", "suspend"])
+async def test_a_guest_that_its_watchdog_stopped_stays_so_where_it_is(
+    tmp_path: Path, command: str
+) -> None:
+    """It runs neither at its destination nor at its source, whatever the engine did."""
+    world = World(tmp_path)
+    await running_domain(world)
+    world.faults.after["a", command] = GuestStoppedError("its watchdog fired")
+    if command == "precopy":
+        world.on_point = {
+            "source engine precopy before": lambda: world.engine("a").write("web1", state="paused")
+        }
+    with pytest.raises(MoveFailedError) as caught:
+        await move(world)
+    assert caught.value.settled.outcome is Outcome.RESUMED
+    assert "stays paused" in caught.value.settled.detail
+    assert world.states() == {"a": "paused", "b": "absent"}
+
+
+async def test_a_guest_that_is_stopped_while_its_move_is_prepared_does_not_move(
+    tmp_path: Path,
+) -> None:
+    """PREPARE may take hours; the guest that stands still then would run at its destination."""
+    world = World(tmp_path)
+    await running_domain(world)
+
+    async def prepare(*_: object) -> None:
+        world.engine("a").write("web1", state="paused")
+
+    world.options = {"disk": {"migrate PREPARE": prepare}}
+    with pytest.raises(MoveFailedError, match="stopped while its move was prepared"):
+        await move(world)
+    assert world.states() == {"a": "paused", "b": "absent"}
+
+
+async def test_a_stopped_guest_stays_so_though_its_driver_died(tmp_path: Path) -> None:
+    """Whether the abort was written down before or not."""
+    for point in ("source journal aborted before", "source journal aborted after"):
+        world = World(tmp_path / point.split()[-1])
+        await running_domain(world)
+        world.faults.after["a", "precopy"] = GuestStoppedError("its watchdog fired")
+
+        def die(world: World = world) -> None:
+            world.engine("a").write("web1", state="paused")
+            raise Killed("died")
+
+        world.on_point = {point: die}
+        with pytest.raises(Killed):
+            await move(world)
+        await recover(world, "a")
+        assert world.states() == {"a": "paused", "b": "absent"}

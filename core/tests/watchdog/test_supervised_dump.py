@@ -1,6 +1,7 @@
 """A dump is written once, whoever writes it."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from domwarden.contract import Action, WatchdogEntry
@@ -21,7 +22,7 @@ async def test_an_engine_that_dumps_by_itself_is_not_asked_to_dump_again(tmp_pat
     name = bench.definition.name
     async with Journal(tmp_path / "a") as journal:
         await bench.source.start(bench.definition, bench.room(bench.source))
-        work = supervise(bench.source, journal, bench.definition, tell)
+        work = supervise(bench.source, journal, bench.definition, tell, contextlib.nullcontext)
         supervisor = asyncio.create_task(work, name=f"{name}/supervisor")
         await bench.pass_seconds(1.0)
         await bench.guard(bench.source, 5)

@@ -1,6 +1,7 @@
 """A supervisor ends when its domain is gone, whatever it was told."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -15,12 +16,20 @@ from domwarden.contract import (
     Event,
     EventKind,
     Expiry,
+    Host,
     Observation,
     RunState,
     WatchdogEntry,
 )
 from domwarden.journal import Journal
-from domwarden.watchdog import supervisor
+from domwarden.journal.lock import DomainLock
+from domwarden.watchdog import process, supervisor
+
+
+@contextlib.asynccontextmanager
+async def turn() -> AsyncIterator[None]:
+    """Nobody else acts on the domain."""
+    yield
 
 
 class Deaf:
@@ -48,7 +57,7 @@ async def test_a_supervisor_that_hears_nothing_sees_its_domain_gone(
         raise AssertionError("nothing fired")
 
     async with Journal(tmp_path) as journal:
-        work = supervisor.supervise(cast("Engine", engine), journal, definition, tell)
+        work = supervisor.supervise(cast("Engine", engine), journal, definition, tell, turn)
         await asyncio.wait_for(work, 10)
 
 
@@ -57,8 +66,9 @@ class Fired:
 
     SUPERVISED = frozenset({Action.DUMP})
 
-    def __init__(self, *, stumbles: bool = False) -> None:
+    def __init__(self, *, stumbles: bool = False, state: RunState = RunState.PAUSED) -> None:
         self.stumbles = stumbles
+        self.state = state
         self.acted: list[Action] = []
 
     async def events(self, _name: str) -> AsyncIterator[Event]:
@@ -68,13 +78,13 @@ class Fired:
         yield Event(EventKind.WATCHDOG, 1.0)
 
     async def observe(self, _name: str) -> Observation:
-        return Observation(RunState.ABSENT if self.acted else RunState.PAUSED)
+        return Observation(RunState.ABSENT if self.acted else self.state)
 
     async def act(self, _name: str, action: Action) -> None:
         self.acted.append(action)
 
 
-async def supervised(engine: Fired, journal: Journal) -> list[Expiry]:
+async def supervised(engine: Fired, journal: Journal, turn: supervisor.Turn = turn) -> list[Expiry]:
     """Follow until the engine has acted; returns what the devices were told."""
     told: list[Expiry] = []
 
@@ -83,7 +93,7 @@ async def supervised(engine: Fired, journal: Journal) -> list[Expiry]:
 
     watchdog = WatchdogEntry("i6300esb", action=Action.DUMP)
     definition = Definition("web1", "u", "fired", 4096, watchdog=watchdog)
-    work = supervisor.supervise(cast("Engine", engine), journal, definition, tell)
+    work = supervisor.supervise(cast("Engine", engine), journal, definition, tell, turn)
     await asyncio.wait_for(work, 10)
     return told
 
@@ -108,3 +118,45 @@ async def test_an_engine_that_stumbles_is_asked_again(
         await supervised(engine, journal)
         assert len(await journal.expiries("web1")) == 1
     assert engine.acted == [Action.DUMP]
+
+
+async def test_a_supervisor_does_not_act_on_a_domain_that_moves(tmp_path: Path) -> None:
+    """It waits for whoever holds the domain's lock, and then looks what it would act on."""
+    engine = Fired()
+    lock = DomainLock(tmp_path, "web1")
+    lock.acquire()
+    host = Host("a", tmp_path)
+    waits = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def turn() -> AsyncIterator[None]:
+        waits.set()
+        async with process._turn(host, "web1"):
+            yield
+
+    async with Journal(tmp_path) as journal:
+        work = asyncio.create_task(supervised(engine, journal, turn))
+        await waits.wait()
+        await asyncio.sleep(0)
+        assert not engine.acted
+        lock.release()
+        await asyncio.wait_for(work, 10)
+        assert engine.acted == [Action.DUMP]
+    lock.acquire()  # the supervisor let go of it
+
+
+@pytest.mark.parametrize("state", [RunState.DEPARTED, RunState.SUSPENDED, RunState.RECEIVED])
+async def test_a_supervisor_lets_no_copy_run_that_a_move_stopped(
+    tmp_path: Path, state: RunState
+) -> None:
+    """Also when the process that moved it has died, and nobody holds the lock."""
+    engine = Fired(state=state)
+
+    @contextlib.asynccontextmanager
+    async def turn() -> AsyncIterator[None]:
+        yield
+        engine.state = RunState.ABSENT
+
+    async with Journal(tmp_path) as journal:
+        assert len(await supervised(engine, journal, turn)) == 1
+    assert not engine.acted

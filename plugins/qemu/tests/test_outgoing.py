@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from domwarden.contract import EngineError, MigrationSettings
+from domwarden.contract import EngineError, GuestStoppedError, MigrationSettings
 from domwarden_qemu import abort as abort_module
 from domwarden_qemu import outgoing as outgoing_module
 from domwarden_qemu.files import Files
@@ -41,6 +41,7 @@ def making(tmp_path: Path) -> Making:
             qemu.answers["query-migrate-capabilities"] = [
                 [{"capability": "return-path", "state": True}]
             ]
+            qemu.answers["query-status"] = {"status": "running", "running": True}
             yield QemuOutgoing(files, Monitor(files.move, "web1"), definition(**changes)), qemu
 
     return make
@@ -307,3 +308,88 @@ def test_a_domain_whose_disks_never_ran_here_does_not_move_on() -> None:
     live = definition(live={"devices": [disk]})
     assert [r.code for r in refusals(live, held, "paused", {})] == ["never-ran-here"]
     assert refusals(live, dataclasses.replace(held, ran=True), "paused", {}) == []
+
+
+@pytest.mark.parametrize(
+    ("events", "status", "stopped"),
+    [
+        ([("WATCHDOG", {"action": "pause"})], "finish-migrate", True),
+        ([("WATCHDOG", {"action": "reset"})], "running", False),
+        ([("STOP", {})], "paused", True),
+        ([("STOP", {})], "io-error", True),
+        ([("STOP", {})], "finish-migrate", False),  # the switchover's own
+        ([("STOP", {})], "save-vm", False),  # a look at the watchdog's timer
+    ],
+)
+async def test_a_guest_that_something_else_stopped_is_not_copied_further(
+    making: Making, tmp_path: Path, events: list[Any], status: str, stopped: bool
+) -> None:
+    async with making() as (outgoing, qemu):
+        qemu.answers["query-status"] = [
+            {"status": "running", "running": True},
+            {"status": status, "running": False},
+        ]
+        qemu.answers["query-migrate"] = {"status": "pre-switchover"}
+
+        def migrate(_: Any) -> Any:
+            for event, data in events:
+                qemu.emit(event, **data)
+            qemu.emit("MIGRATION", status="pre-switchover")
+            return {}
+
+        qemu.answers["migrate"] = migrate
+        with listening(tmp_path) as address:
+            if not stopped:
+                await outgoing.precopy(address, lambda _: None)
+                return
+            with pytest.raises(GuestStoppedError, match="stopped while it was copied"):
+                await outgoing.precopy(address, lambda _: None)
+
+
+async def test_a_paused_guest_moves_paused_whatever_is_heard(
+    making: Making, tmp_path: Path
+) -> None:
+    async with making() as (outgoing, qemu):
+        qemu.answers["query-status"] = {"status": "watchdog", "running": False}
+        qemu.answers["query-migrate"] = {"status": "pre-switchover"}
+        qemu.answers["migrate"] = lambda _: qemu.emit("STOP") or {}
+        with listening(tmp_path) as address:
+            await outgoing.precopy(address, lambda _: None)
+
+
+async def test_a_save_does_not_take_a_watchdogs_stop_for_its_own(
+    making: Making, tmp_path: Path
+) -> None:
+    async with making() as (outgoing, qemu):
+        qemu.answers["query-status"] = [
+            {"status": "running", "running": True},
+            {"status": "watchdog", "running": False},
+        ]
+        with pytest.raises(GuestStoppedError, match="its watchdog fired"):
+            await outgoing.precopy({"file": str(tmp_path / "stream")}, lambda _: None)
+        assert "migrate" not in qemu.commands()
+
+
+@pytest.mark.parametrize(
+    ("status", "phase", "live", "runs"),
+    [
+        ("watchdog", "cancelled", True, False),
+        ("watchdog", "none", False, False),
+        ("paused", "cancelled", True, False),
+        ("postmigrate", "cancelled", True, False),
+        ("paused", "cancelled", False, True),  # a save's own stop
+        ("postmigrate", "cancelled", False, True),
+        ("postmigrate", "completed", True, True),
+    ],
+)
+async def test_abort_leaves_a_guest_as_something_else_stopped_it(
+    making: Making, status: str, phase: str, live: bool, runs: bool
+) -> None:
+    async with making() as (outgoing, qemu):
+        qemu.answers["query-migrate"] = {"status": phase}
+        qemu.answers["query-migrate-capabilities"] = [
+            [{"capability": "return-path", "state": live}]
+        ]
+        qemu.answers["query-status"] = [{"status": status}, {"status": "running"}]
+        await outgoing.abort(resume=True)
+        assert ("cont" in qemu.commands()) is runs

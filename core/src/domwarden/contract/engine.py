@@ -117,12 +117,17 @@ class Outgoing(abc.ABC):
     async def precopy(self, address: Address, progress: OnProgress) -> None:
         """Copy the running domain until it is about to be suspended; raises EngineError.
 
-        Bounded by the definition's ``migration.timeout_seconds``.
+        Bounded by the definition's ``migration.timeout_seconds``.  Raises GuestStoppedError when
+        something else than this move (a watchdog's ``pause``, an operator) stopped a guest that
+        ran: it must not run at its destination.
         """
 
     @abc.abstractmethod
     async def suspend(self) -> None:
-        """Return once the domain is suspended; devices then move (START, SYNC)."""
+        """Return once the domain is suspended; devices then move (START, SYNC).
+
+        Raises GuestStoppedError like :meth:`precopy`, where that is noticed only now.
+        """
 
     @abc.abstractmethod
     async def complete(self, progress: OnProgress) -> float | None:
@@ -135,7 +140,8 @@ class Outgoing(abc.ABC):
     async def abort(self, *, resume: bool) -> None:
         """Give the move up and see the domain back: running if ``resume``, else paused.
 
-        Idempotent.  Call it only once the incoming copy is known dead or still held.
+        A guest that something else than the move stopped meanwhile is left so, as far as the engine
+        can tell.  Idempotent.  Call it only once the incoming copy is known dead or still held.
         """
 
 

@@ -11,6 +11,7 @@
     ├── PermanentError       trying again is useless          (for drivers)
     ├── EngineError          the hypervisor said no; .command
     │   └── OutcomeUnknownError   it said nothing: it may have acted; ask
+    │   ├── GuestStoppedError     something else stopped the guest during its move
     └── BrokenError          no rule settles it; a person must decide
 """
 
@@ -106,6 +107,10 @@ class EngineError(DomwardenError):
 
 
 class OutcomeUnknownError(EngineError):
+class GuestStoppedError(EngineError):
+    """Something else than the move (a watchdog, an operator) stopped the guest that moves."""
+
+
     """A command was sent and never answered: it may have been carried out; observe and decide."""
 
 

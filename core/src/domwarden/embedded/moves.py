@@ -9,6 +9,7 @@ from domwarden.contract import (
     Address,
     Definition,
     EngineError,
+    GuestStoppedError,
     Host,
     OnProgress,
     Refusal,
@@ -58,6 +59,7 @@ class Moves:
         copy.sending = Sending(
             copy.machine, self._hypervisor.clock, migration, definition.migration
         )
+        copy.sending.ran = copy.machine.state is RunState.RUNNING
         await copy.sending.precopy(address, progress)
 
     def suspend(self, host: Host, name: str, migration: str) -> None:
@@ -67,6 +69,12 @@ class Moves:
             return
         if copy.machine.state not in _LIVE:
             raise EngineError(f"domain {name!r} is {copy.machine.state}: it cannot be suspended")
+        ran = copy.sending is not None and copy.sending.ran
+        if ran and copy.machine.state is RunState.PAUSED:
+            raise GuestStoppedError(
+                f"domain {name!r} was stopped while it was copied",
+                hint="see `domwarden status`; resume it, or migrate it paused",
+            )
         with self._hypervisor.changing(copy) as machine:
             machine.become(RunState.SUSPENDED, "migrating")
         if copy.sending is not None:

@@ -22,6 +22,7 @@ from domwarden.contract import (
     DomwardenError,
     DriverError,
     EngineError,
+    GuestStoppedError,
     Host,
     OutcomeUnknownError,
 )
@@ -32,7 +33,8 @@ GREETING = {"domwarden-embedded": VERSION}
 LIMIT_BYTES = 4 * 1024 * 1024
 
 _KINDS: dict[str, type[DomwardenError]] = {
-    kind.__name__: kind for kind in (EngineError, OutcomeUnknownError, DriverError)
+    kind.__name__: kind
+    for kind in (EngineError, GuestStoppedError, OutcomeUnknownError, DriverError)
 }
 
 

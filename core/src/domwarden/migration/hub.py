@@ -16,10 +16,10 @@ from domwarden.contract import (
     PermanentError,
 )
 from domwarden.journal import MigrationRecord
+from domwarden.journal.lock import DomainLock
 from domwarden.migration.destination import DestinationSide
 from domwarden.migration.far import FarEnd, LocalEnd, RemoteEnd
 from domwarden.migration.link import Link, LocalLink, Message
-from domwarden.migration.lock import DomainLock
 from domwarden.migration.moments import Moment, Observer, What, ignore
 from domwarden.migration.outcome import Outcome, Settled
 from domwarden.migration.receiver import Receiver

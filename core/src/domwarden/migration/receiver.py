@@ -17,9 +17,9 @@ from domwarden.contract import (
     Ticket,
 )
 from domwarden.journal import MigrationRecord
+from domwarden.journal.lock import DomainLock
 from domwarden.migration.destination import DestinationSide
 from domwarden.migration.link import Message
-from domwarden.migration.lock import DomainLock
 from domwarden.migration.moments import Observer
 from domwarden.migration.outcome import Settled
 from domwarden.migration.site import Site

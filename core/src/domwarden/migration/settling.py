@@ -129,7 +129,10 @@ class Settling:
         if source.decision is Decision.RELEASED and not source.has(Fact.RETURNED):
             saved = movement is Movement.SAVE
             return self._settled(Outcome.SAVED if saved else Outcome.ARRIVED)
-        return self._settled(_back(source))
+        detail = ""
+        if source.running and source.state is RunState.PAUSED:
+            detail = "it stays paused at its source, because the move is not what stopped it"
+        return self._settled(_back(source), detail)
 
     def _settled(self, outcome: Outcome, detail: str = "") -> Settled:
         alarms = tuple(self.source.alarms) if self.source is not None else ()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from domwarden.contract import (
@@ -12,6 +13,7 @@ from domwarden.contract import (
     Armed,
     BrokenError,
     End,
+    GuestStoppedError,
     Movement,
     Outgoing,
     PermanentError,
@@ -45,7 +47,7 @@ class SourceSide(Side):
         self.outgoing: Outgoing = self.engine.outgoing(record.definition, record.id)
         self.decision = Decision.UNDECIDED
         self.suspended_at: float | None = None
-        #: As TEST saw it; not journaled, so a recovery knows nothing of it.
+        #: As TEST saw it.
         self.watchdog_before = Armed.UNKNOWN
 
     async def recall(self) -> None:
@@ -66,22 +68,43 @@ class SourceSide(Side):
         return found
 
     async def begin(self) -> None:
-        """Write down that the move begins."""
-        await self.write(self.record, at="begin")
+        """Write down that the move begins, and what a recovery must know of the domain."""
+        armed = [self.fact(Fact.ARMED)] if self.watchdog_before is Armed.ARMED else []
+        await self.write(self.record, *armed, at="begin")
 
     async def reserve(self) -> None:
         """Keep space back for the end of the move."""
         await self.site.journal.reserve()
 
     async def precopy(self, address: Address) -> None:
-        """Copy the running domain."""
-        with self.herald.step("precopy"):
+        """Copy the running domain; raises GuestStoppedError when something else stopped it."""
+        with self.herald.step("precopy"), self._noticing_halts():
+            if self.record.running:
+                await self._see_running()
             progress = self.herald.progress("precopy")
             await self.command("precopy", self.outgoing.precopy, address, progress)
 
+    async def _see_running(self) -> None:
+        """PREPARE may have taken long."""
+        name = self.record.domain
+        if await self.site.state(name, self.definition.engine) is RunState.PAUSED:
+            raise GuestStoppedError(
+                f"{name} was stopped while its move was prepared",
+                hint="see `domwarden status`; resume it, or migrate it paused",
+            )
+
+    @contextlib.contextmanager
+    def _noticing_halts(self) -> Iterator[None]:
+        """Keep in mind for an abort that it was not the move that stopped the guest."""
+        try:
+            yield
+        except GuestStoppedError:
+            self.note_later(Fact.HALTED)  # with the abort
+            raise
+
     async def suspend(self) -> None:
         """Suspend the domain: the blackout begins."""
-        with self.herald.step("suspend"):
+        with self.herald.step("suspend"), self._noticing_halts():
             await self.command("suspend", self.outgoing.suspend)
             self.suspended_at = time.monotonic()
             self.herald.tell(What.SUSPENDED, "suspend")
@@ -134,7 +157,7 @@ class SourceSide(Side):
 
     async def resume(self) -> None:
         """See the source's copy back as it was; one that ended meanwhile is left as it is."""
-        running = self.record.running
+        running = self.record.running and Fact.HALTED not in self.facts
         observation = await self.engine.observe(self.record.domain)
         if observation.state not in {RunState.ABSENT, RunState.ENDED}:
             with self.herald.step("resume"):

@@ -58,6 +58,10 @@ class Fact(enum.StrEnum):
     #: Destination: it saw its copy dead, which never ran, and gave the domain back;
     #: source: it took the domain back.
     RETURNED = "returned"
+    #: The domain's watchdog was seen armed before the move.
+    ARMED = "armed"
+    #: Source: something else than the move stopped the guest meanwhile, so an abort leaves it so.
+    HALTED = "halted"
     #: Devices begun at START or SYNC are recovered.
     RECOVERED_LATE = "recovered-late"
     #: Source: the copy was let go again after an abort or a return.

@@ -10,14 +10,19 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from domwarden.contract import Domain, Expiry, Host
+from domwarden.contract import ConflictError, Domain, Expiry, Host
 from domwarden.journal import Journal
+from domwarden.journal.lock import DomainLock
 from domwarden.plugins import Kind, load, open_room
 from domwarden.watchdog.supervisor import HERE, supervise
 from domwarden.watchdog.telling import tell_devices
+
+#: How often a supervisor that must act asks for the domain's lock while another process holds it.
+TURN_SECONDS = 0.2
 
 
 def ensure(host: Host, name: str) -> None:
@@ -74,7 +79,20 @@ async def _main(host: Host, name: str) -> None:
         async def tell(expiry: Expiry) -> None:
             await tell_devices(room, domain, expiry)
 
-        await supervise(engine, journal, definition, tell)
+        await supervise(engine, journal, definition, tell, lambda: _turn(host, name))
+
+
+@contextlib.asynccontextmanager
+async def _turn(host: Host, name: str) -> AsyncIterator[None]:
+    """Hold the domain's lock, as soon as whoever has it is done."""
+    lock = DomainLock(host.state_directory, name)
+    while not lock.held:
+        try:
+            lock.acquire()
+        except ConflictError:
+            await asyncio.sleep(TURN_SECONDS)
+    with lock:
+        yield
 
 
 async def _is_here(host: Host, name: str) -> bool:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 from domwarden.contract import (
+    Action,
     Definition,
     DomwardenError,
     Engine,
@@ -29,10 +30,17 @@ LOOK_SECONDS = 10.0
 #: A domain is alive while the engine sees it in one of these.
 HERE = frozenset(set(RunState) - {RunState.ABSENT, RunState.ENDED})
 
+#: What an action may be done to; any other state belongs to a move.
+AT_REST = frozenset({RunState.RUNNING, RunState.PAUSED})
+
 Tell = Callable[[Expiry], Awaitable[None]]
+#: Entered once nobody else acts on the domain; it waits for a move or a verb to end.
+Turn = Callable[[], contextlib.AbstractAsyncContextManager[None]]
 
 
-async def supervise(engine: Engine, journal: Journal, definition: Definition, tell: Tell) -> None:
+async def supervise(
+    engine: Engine, journal: Journal, definition: Definition, tell: Tell, turn: Turn
+) -> None:
     """Follow the domain until it is gone from this host; ``tell`` hands each expiry to its devices.
 
     The hypervisor acts by itself; what is recorded and done here comes on top of that.
@@ -43,7 +51,7 @@ async def supervise(engine: Engine, journal: Journal, definition: Definition, te
             async with contextlib.aclosing(_while_here(engine, name)) as events:
                 async for event in events:
                     if event.kind is EventKind.WATCHDOG:
-                        await _expired(engine, journal, definition, event, tell)
+                        await _expired(engine, journal, definition, event, tell, turn)
         except EngineError as error:
             logger.warning("%s: its events cannot be followed: %s", name, error)
         if not await _here(engine, name):
@@ -86,7 +94,12 @@ async def _next(events: AsyncIterator[Event]) -> Event | None:
 
 
 async def _expired(
-    engine: Engine, journal: Journal, definition: Definition, event: Event, tell: Tell
+    engine: Engine,
+    journal: Journal,
+    definition: Definition,
+    event: Event,
+    tell: Tell,
+    turn: Turn,
 ) -> None:
     entry = definition.watchdog
     if entry is None:
@@ -104,7 +117,17 @@ async def _expired(
     action = response(entry, history, expiry.at, engine.SUPERVISED)
     if action is not None:
         try:
-            await engine.act(definition.name, action)
+            await _act(engine, definition.name, action, turn)
         except DomwardenError as error:
             logger.warning("%s: %s after an expiry failed: %s", definition.name, action, error)
     await tell(expiry)
+
+
+async def _act(engine: Engine, name: str, action: Action, turn: Turn) -> None:
+    """Act on a domain that is here, with nobody else acting: a move may have taken it away."""
+    async with turn():
+        state = (await engine.observe(name)).state
+        if state in AT_REST:
+            await engine.act(name, action)
+        else:
+            logger.warning("%s: no %s after an expiry: it is %s here", name, action, state)

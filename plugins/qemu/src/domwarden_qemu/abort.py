@@ -10,7 +10,7 @@ from domwarden.contract import EngineError
 
 from . import moves
 from .monitor import Session
-from .observe import UNDER_WAY
+from .observe import FAILED, UNDER_WAY
 
 CANCEL_TIMEOUT_SECONDS = 2.0
 SETTLE_SECONDS = 15.0
@@ -52,6 +52,8 @@ async def bring_back(name: str, session: Session, *, resume: bool) -> bool:
     stream was complete.
     """
     status = await _settled(session)
+    if resume and status != "running" and await _halted(session, status):
+        return False
     if resume:
         await _run(name, session, status)
         return False
@@ -62,6 +64,21 @@ async def bring_back(name: str, session: Session, *, resume: bool) -> bool:
         raise EngineError(f"{name}: it does not stop")
     answer = await session.execute("query-migrate")
     return status == "postmigrate" and answer.get("status") == "completed"
+
+
+async def _halted(session: Session, status: str) -> bool:
+    """Say whether something else than the move stopped the guest, as far as QEMU can tell.
+
+    A save stops it by a command, as an operator does; only a live move (return-path) never does.
+    """
+    if status in FAILED:
+        return True
+    answer = await session.execute("query-migrate")
+    if status == "postmigrate" and answer.get("status") == "completed":
+        return False
+    abilities = await session.execute("query-migrate-capabilities")
+    live = any(entry["state"] for entry in abilities if entry["capability"] == "return-path")
+    return live and status in {"paused", "postmigrate"}
 
 
 async def _settled(session: Session) -> str:

@@ -44,11 +44,19 @@ async def _reset(files: Files, session: Session) -> None:
 
 async def _status_at_rest(files: Files, session: Session) -> Any:
     status = await session.execute("query-status")
-    if status["status"] in _MOVING:
+    if status["status"] in _MOVING and not await _given_up(session, status["status"]):
         raise EngineError(
             f"{files.name}: it is moving to another host ({status['status']}): not reset here"
         )
     return status
+
+
+async def _given_up(session: Session, status: str) -> bool:
+    """Say whether the move of a guest that was stopped before its switchover came to nothing."""
+    if status != "postmigrate":
+        return False
+    migration = await session.execute("query-migrate")
+    return migration.get("status") in ("failed", "cancelled")
 
 
 async def _poweroff(_files: Files, session: Session) -> None:

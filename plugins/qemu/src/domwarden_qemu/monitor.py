@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,24 @@ class _Listener(EventListener):
         """Wait for the next event."""
         return await self._heard.get()
 
+    def drain(self) -> list[Message]:
+        """Return every event that waits."""
+        return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
+
     def empty(self) -> bool:
         """Say whether nothing waits."""
         return self._heard.empty()
+
+
+class Heard:
+    """Events that have come and were not taken yet."""
+
+    def __init__(self, listener: _Listener) -> None:
+        self._listener = listener
+
+    def take(self) -> list[Message]:
+        """Return them, oldest first; never waits."""
+        return self._listener.drain()
 
 
 class Session:
@@ -103,6 +118,17 @@ class Session:
         finally:
             # A disconnect has removed it already.
             with contextlib.suppress(QMPError, ValueError):
+                self._client.remove_listener(listener)
+
+    @contextlib.contextmanager
+    def hear(self, *names: str) -> Generator[Heard, None, None]:
+        """Collect the named events from the moment of entry, for who looks now and then."""
+        listener = _Listener(names)
+        self._client.register_listener(listener)
+        try:
+            yield Heard(listener)
+        finally:
+            with contextlib.suppress(QMPError, ValueError):  # as above
                 self._client.remove_listener(listener)
 
     async def _follow(self, listener: EventListener) -> AsyncGenerator[Mapping[str, Any], None]:

@@ -16,9 +16,9 @@ from .record import Record
 UNDER_WAY = frozenset(
     {"setup", "active", "wait-unplug", "pre-switchover", "device", "cancelling", "postcopy-active"}
 )
-_STOPPED = frozenset(
-    {"paused", "watchdog", "guest-panicked", "io-error", "internal-error", "debug", "suspended"}
-)
+#: Run states that no command of ours makes: QEMU stopped the guest for what it did.
+FAILED = frozenset({"watchdog", "guest-panicked", "io-error", "internal-error", "debug"})
+STOPPED = FAILED | {"paused", "suspended"}
 #: A question to a healthy QEMU is answered in a millisecond.
 TIMEOUT_SECONDS = 3.0
 
@@ -45,7 +45,7 @@ def judge(
         return RunState.SUSPENDED
     if status == "postmigrate":
         return _after(record, phase)
-    if status in _STOPPED:
+    if status in STOPPED:
         return RunState.SUSPENDED if saving and phase in UNDER_WAY else RunState.PAUSED
     if status in ("save-vm", "restore-vm", "colo"):
         return RunState.RUNNING if status == "save-vm" else RunState.UNKNOWN

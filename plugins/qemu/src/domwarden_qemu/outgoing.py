@@ -17,7 +17,7 @@ from domwarden.contract import (
     Refusal,
 )
 
-from . import abort, blockers, moves, process, streams
+from . import abort, blockers, halting, moves, process, streams
 from .files import Files
 from .monitor import Monitor, Session
 from .observe import UNDER_WAY
@@ -65,16 +65,18 @@ class QemuOutgoing(Outgoing):
         async with self._monitor.session(linger=True) as session:
             self._change(returned=False)
             await moves.set_source(session, self._definition, live=live)
-            if not live:
-                await session.execute("stop")  # a save has nobody who waits for a short downtime
             uri = await streams.hand_over(session, address)
             try:
-                async with asyncio.timeout(limit):
+                async with asyncio.timeout(limit), halting.watched(self._name, session) as halts:
+                    if not live:
+                        # A save has nobody who waits for a short downtime.
+                        await halts.stop()
                     await self._follow(
                         session,
                         "pre-switchover",
                         progress,
                         lambda: session.execute("migrate", {"uri": uri}),
+                        halts=halts,
                     )
                 self._at_switchover = True
             except TimeoutError as error:
@@ -160,6 +162,7 @@ class QemuOutgoing(Outgoing):
         begin: Callable[[], Awaitable[Any]],
         *,
         told_bytes: int = 0,
+        halts: halting.Halts | None = None,
     ) -> None:
         """Begin, report, and return at the goal; raises EngineError when the migration failed.
 
@@ -173,6 +176,9 @@ class QemuOutgoing(Outgoing):
             try:
                 while True:
                     await asyncio.wait({waiting}, timeout=pause)
+                    if halts is not None:
+                        # What stopped the guest before the switchover was told before it.
+                        await halts.check()
                     pause = min(pause * 2, _LAST_TICK_SECONDS)
                     status = ""
                     if waiting.done():

@@ -43,6 +43,8 @@ class Sending:
         self.migration = migration
         #: When the machine was suspended, on the host's clock.
         self.suspended_ns: int | None = None
+        #: Whether the guest ran when its move began.
+        self.ran = False
         self._machine = machine
         self._clock = clock
         self._settings = settings

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import ConflictError
-from domwarden.migration.lock import DomainLock
+from domwarden.journal.lock import DomainLock
 
 
 def test_a_domain_has_one_actor(tmp_path: Path) -> None:
@@ -26,7 +26,7 @@ def test_a_domain_has_one_actor(tmp_path: Path) -> None:
 def test_a_dead_actor_holds_nothing(tmp_path: Path) -> None:
     """The kernel lets go of the lock of a killed process."""
     code = (
-        "import os, pathlib, sys; from domwarden.migration.lock import DomainLock;"
+        "import os, pathlib, sys; from domwarden.journal.lock import DomainLock;"
         "DomainLock(pathlib.Path(sys.argv[1]), 'web1').acquire(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60)
