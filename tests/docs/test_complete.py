@@ -13,6 +13,7 @@ from workspace import ROOT, distributions
 from domwarden.cli.verbs import VERBS
 from domwarden.config import keys
 from domwarden.contract import DeviceHooks, EmbeddedHooks, QemuHooks
+from domwarden.plan import JOB_STAGES
 from domwarden.plugins import Kind, installed, load
 from domwarden.plugins.hooks import arguments
 from domwarden.plugins.options import json_schema_of
@@ -49,6 +50,7 @@ def test_no_hook_is_documented_that_does_not_exist() -> None:
     [
         ("The domain", keys.domain_keys()),
         ("`watchdog`", keys.watchdog_keys()),
+        ("`devices`", keys.device_keys()),
         ("`migration`", keys.migration_keys()),
         ("`boot`", keys.boot_keys()),
     ],
@@ -59,6 +61,8 @@ def test_each_key_of_the_domain_file_is_documented(heading, section) -> None:
     own = set(section.keys)
     if heading == "The domain":
         own |= set(keys.SECTIONS)
+    if heading == "`devices`":
+        assert all(f"`{stage}`" in DOMAIN.section(heading) for stage in JOB_STAGES)
     if heading == "`watchdog`":
         own |= {f"escalate.{key}" for key in ("after", "within", "action")}
     assert DOMAIN.rows(heading) == own

@@ -21,6 +21,14 @@ class Tiny(_Whole):
 class Booting(Tiny):
     SCHEMA = {Required("boot"): {Required("program"): In(["counter"])}}
 
+class LonelyHooks:
+    @hookspec
+    def befriend(self, domain): ...
+
+class Lonely(Tiny):
+    HOOKS = LonelyHooks
+    DEVICE_HOOK = "befriend"
+
 class Disk:
     contract = 1
     SCHEMA = {
@@ -79,7 +87,9 @@ watchdog:
   action: reset
   escalate: {after: 3, within: 10min, action: pause}
 devices:
-  root: {driver: disk, source: images/web1.qcow2, placement: mirror}
+  root:
+    {driver: disk, source: images/web1.qcow2, placement: mirror,
+     timeouts: {prepare: 10min, sync: 500ms}}
   data: {driver: disk, source: b, parts: [{name: a, size: 1KiB}], mac: "52:54:00:12:34:56"}
 migration: {downtime_limit: 300ms, bandwidth: 10GiB/s, timeout: 2min}
 """
@@ -96,6 +106,7 @@ def put_drivers(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install the drivers for one test."""
     install(
         directory, monkeypatch, SOURCE,
-        engine_tiny="Tiny", engine_booting="Booting", watchdog_card="Card", watchdog_lost="Lost",
+        engine_tiny="Tiny", engine_booting="Booting", engine_lonely="Lonely",
+        watchdog_card="Card", watchdog_lost="Lost",
         device_disk="Disk", device_elsewhere="Elsewhere", device_odd="Odd",
     )  # fmt: skip

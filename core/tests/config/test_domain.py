@@ -60,7 +60,8 @@ def test_a_whole_file_becomes_its_definition(tmp_path):
         ),
         devices=(
             DeviceEntry(
-                "root", "disk", {"source": f"{tmp_path}/images/web1.qcow2", "placement": "mirror"}
+                "root", "disk", {"source": f"{tmp_path}/images/web1.qcow2", "placement": "mirror"},
+                timeouts={"prepare": 600.0, "sync": 0.5},
             ),
             DeviceEntry("data", "disk", {
                 "source": f"{tmp_path}/b", "placement": "local",
@@ -157,6 +158,15 @@ def test_an_engine_may_own_the_keys_of_boot(tmp_path, problems):
         ("devices: {d: }", "devices.d: has no value: expected a mapping"),
         ("devices: {d: {driver: dsk}}", "4:23: devices.d.driver: no device driver 'dsk' is"),
         ("devices: {d: {driver: elsewhere}}", "2.5 has a hook 'atach'; the engine's hook"),
+        ("devices: {d: {driver: disk, source: a, timeouts: {finsh: 3s}}}",
+         "4:51: devices.d.timeouts.finsh: unknown key 'finsh': did you mean 'finish'? valid: close,"
+         " finish, open, prepare, recover, start, sync, test"),
+        ("devices: {d: {driver: disk, source: a, timeouts: {start: 3}}}",
+         "4:58: devices.d.timeouts.start: wrong value '3': expected a duration such as 30s"),
+        ("devices: {d: {driver: disk, source: a, timeouts: {start: 0s}}}",
+         "4:58: devices.d.timeouts.start: wrong value '0s': expected more than nothing"),
+        ("devices: {d: {driver: disk, source: a, timeouts: 3s}}",
+         "4:50: devices.d.timeouts: wrong value '3s': expected a mapping"),
         ("devices: {watchdog: {driver: disk, source: a}}",
          "4:11: devices.watchdog: 'watchdog' is reserved for the domain's watchdog"),
         ("devices: {a/b: {driver: disk, source: a}}", "4:11: devices.a/b: is no id for a device"),

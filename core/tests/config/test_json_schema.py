@@ -41,6 +41,12 @@ def test_it_names_its_dialect_and_every_usable_driver():
     }  # fmt: skip
 
 
+def test_an_engine_that_no_driver_fits_is_there_all_the_same(schema):
+    lonely = {"domain": "a", "engine": "lonely", "memory": "1MiB"}
+    schema.validate(lonely)
+    assert not schema.is_valid({**lonely, "watchdog": {"driver": "card"}})
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -60,6 +66,8 @@ def test_it_names_its_dialect_and_every_usable_driver():
         ("placement: mirror", "placement: miror"),
         ("placement: mirror", "place: mirror"),
         ("source: b, ", ""),
+        ("prepare: 10min", "prepair: 10min"),
+        ("prepare: 10min", "prepare: 10"),
         ("root:", "watchdog:"),
         ("root:", "a/b:"),
         ("bandwidth: 10GiB/s", "bandwidth: 10GiB"),
@@ -92,6 +100,7 @@ DEVICE = st.fixed_dictionaries(
             st.fixed_dictionaries({"name": TEXTS}, optional={"size": SIZES}), max_size=3
         ),
         "count": st.integers(0, 8) | st.booleans(),
+        "timeouts": st.dictionaries(st.sampled_from(["test", "sync", "close", "stop"]), DURATIONS),
         "limit": RATES,
         "wait": DURATIONS,
         "ratio": st.integers() | st.floats(allow_nan=False, allow_infinity=False),

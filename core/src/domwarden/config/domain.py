@@ -205,7 +205,9 @@ class _Reader:
         section = keys.device_keys()
         own = check(self.report, section, entry, path, only=section.keys, at=at)
         options = self._options(driver, entry, path, section.keys, at)
-        return None if own is None else DeviceEntry(name, own["driver"], options)
+        if own is None:
+            return None
+        return DeviceEntry(name, own["driver"], options, own.get("timeouts", {}))
 
     def _options(
         self,

@@ -109,14 +109,15 @@ def _when_engine(engine: Driver, devices: list[Driver], watchdogs: list[Driver])
 def _by_driver(kind: str, drivers: list[Driver]) -> JsonSchema:
     """Describe an entry whose keys follow from the driver that it names."""
     named = [driver.name for driver in drivers]
+    entries = [
+        {"if": _is("driver", name), "then": {"$ref": f"#/$defs/{kind}-{name}"}} for name in named
+    ]
     return {
         "type": "object",
         "required": ["driver"],
         "properties": {"driver": {"enum": named}},
-        "allOf": [
-            {"if": _is("driver", name), "then": {"$ref": f"#/$defs/{kind}-{name}"}}
-            for name in named
-        ],
+        # An engine that no such driver fits; `allOf` may not be empty.
+        **({"allOf": entries} if entries else {}),
     }
 
 

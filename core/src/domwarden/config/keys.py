@@ -16,6 +16,7 @@ from domwarden.contract import (
     rate,
     size,
 )
+from domwarden.plan import JOB_STAGES
 from domwarden.plugins import WATCHDOG_ID
 
 #: Safe as names of files, sockets and QEMU's ids, which begin with a letter
@@ -105,16 +106,18 @@ def watchdog_keys() -> Section:
 
 @functools.cache
 def device_keys() -> Section:
-    """Return the one key of a device that its driver does not own."""
+    """Return the keys of a device that its driver does not own."""
     import voluptuous as v  # as above
 
-    return _own(
-        {
-            v.Required(
-                "driver", description="The device's driver; `domwarden plugins` lists them."
-            ): str
-        }
-    )
+    longest = "How long a job of that step may take after its last report, such as 30s."
+    return _own({
+        v.Required("driver", description="The device's driver; `domwarden plugins` lists them."):
+            str,
+        v.Optional("timeouts", description="Time-outs by step, instead of the driver's own."): {
+            v.Optional(stage.value, description=longest): _positive_duration()
+            for stage in JOB_STAGES
+        },
+    })  # fmt: skip
 
 
 @functools.cache

@@ -11,11 +11,15 @@ from domwarden.contract.watchdog import Action
 
 @dataclasses.dataclass(frozen=True)
 class DeviceEntry:
-    """One entry under ``devices``: the YAML id, the driver, the driver's validated options."""
+    """One entry under ``devices``: the YAML id, the driver, the driver's validated options.
+
+    ``timeouts`` are the user's, in seconds by step: they replace those of the driver's own jobs.
+    """
 
     id: str
     driver: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    timeouts: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

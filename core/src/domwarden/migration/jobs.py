@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from domwarden.contract import (
+    Definition,
     DomwardenError,
     DriverError,
     Job,
@@ -90,6 +91,16 @@ class _Context:
         if not self._timeout.expired():
             self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
         self._report(message, done, total)
+
+
+def bounded(definition: Definition, step: str, jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """Return jobs with the time-outs that the user set for their devices at that step."""
+    wanted = {entry.id: entry.timeouts.get(step) for entry in definition.devices}
+    return {
+        device: job if (seconds := wanted.get(device)) is None
+        else dataclasses.replace(job, timeout_seconds=seconds)
+        for device, job in jobs.items()
+    }  # fmt: skip
 
 
 async def run_jobs(

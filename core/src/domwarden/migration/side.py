@@ -19,7 +19,7 @@ from domwarden.contract import (
     Step,
 )
 from domwarden.journal import Hook, JobRecord, MigrationRecord, StepState
-from domwarden.migration.jobs import Outcome, Owner, run_jobs
+from domwarden.migration.jobs import Outcome, Owner, bounded, run_jobs
 from domwarden.migration.ledger import Ledger
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.site import Site
@@ -168,7 +168,7 @@ class Side(Ledger):
             )
 
         return await run_jobs(
-            jobs,
+            bounded(self.definition, step, jobs),
             {device: self._owner(step, device) for device in jobs},
             report=report,
             ended=ended,

@@ -23,7 +23,21 @@ class Stage(enum.StrEnum):
     FINISH = "finish"
     STOP = "stop"
     CLOSE = "close"
+    #: Only of a move that is given up.
+    RECOVER = "recover"
 
+
+#: The stages at which devices have jobs of their own, in the order in which they may be met.
+JOB_STAGES: tuple[Stage, ...] = (
+    Stage.TEST,
+    Stage.OPEN,
+    Stage.PREPARE,
+    Stage.START,
+    Stage.SYNC,
+    Stage.FINISH,
+    Stage.RECOVER,
+    Stage.CLOSE,
+)
 
 #: (end, stage) of a migration; START runs on both ends at once.
 ORDER: tuple[tuple[str, Stage], ...] = (

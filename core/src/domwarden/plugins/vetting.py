@@ -12,7 +12,7 @@ from domwarden.plugins.offers import Kind
 
 #: The keys of an entry that belong to the core and not to the driver.
 OWN_KEYS: Mapping[Kind, frozenset[str]] = {
-    Kind.DEVICE: frozenset({"driver"}),
+    Kind.DEVICE: frozenset({"driver", "timeouts"}),
     Kind.WATCHDOG: frozenset({"driver", "timeout", "action", "escalate"}),
     Kind.ENGINE: frozenset(
         ["domain", "uuid", "engine", "memory", "vcpus", "watchdog", "devices", "migration"]

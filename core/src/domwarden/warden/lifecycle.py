@@ -18,7 +18,7 @@ from domwarden.contract import (
 )
 from domwarden.journal import DomainRecord, HistoryKind
 from domwarden.migration import Hub, ask_epochs
-from domwarden.migration.jobs import Owner, run_jobs
+from domwarden.migration.jobs import Owner, bounded, run_jobs
 from domwarden.migration.moving import FAILURES
 from domwarden.plan import Desired, claim
 
@@ -130,7 +130,7 @@ async def _run(
         for device in jobs
     }
     outcomes = await run_jobs(
-        jobs,
+        bounded(definition, step, jobs),
         owners,
         report=_unheard,
         ended=_unheard,
