@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import Armed, EngineError, WatchdogEntry
+from domwarden.migration import restore, save
 from domwarden.watchdog.continuity import watchdog_lost
 
-from ..migration.helpers import move, running_domain
-from ..migration.world import World
+from ..migration.helpers import faulty, move, recover, running_domain
+from ..migration.world import Killed, World
 
 
 @pytest.mark.parametrize("before", Armed)
@@ -51,3 +52,57 @@ async def test_a_look_that_fails_is_no_alarm(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.faults.before["b", "read_watchdog"] = EngineError("no")
     assert await _moved(world, Armed.ARMED, Armed.DISARMED) == ()
+
+
+@pytest.mark.parametrize("host", ["a", "b"])
+async def test_a_timer_that_did_not_arrive_is_told_by_a_recovery_too(
+    tmp_path: Path, host: str
+) -> None:
+    """The process that saw it armed is dead, and its destination may be alone."""
+    world = World(tmp_path)
+
+    def die() -> None:
+        world.engine("b").write("web1", armed=Armed.DISARMED)
+        raise Killed("died")
+
+    world.watchdog = WatchdogEntry("toy", timeout_seconds=30.0)
+    await running_domain(world)
+    world.engine("a").write("web1", armed=Armed.ARMED)
+    world.on_point = {"destination journal ran after": die}
+    with pytest.raises(Killed):
+        await move(world)
+    if host == "b":
+        world.wrap_link = faulty({"settle": ["dead"]})
+    (settled,) = await recover(world, host)
+    (alarm,) = settled.alarms
+    assert "watchdog-lost" in alarm
+    assert world.running() == ["b"]
+
+
+@pytest.mark.parametrize("died", [False, True])
+async def test_a_timer_that_a_save_lost_is_told(tmp_path: Path, died: bool) -> None:
+    """By the restore, or by the recovery that completes it."""
+    world = World(tmp_path)
+    world.watchdog = WatchdogEntry("toy", timeout_seconds=30.0)
+    await running_domain(world)
+    world.engine("a").write("web1", armed=Armed.ARMED)
+    async with world.hub("a") as hub, hub.acting("web1"):
+        await save(hub, "web1", tmp_path / "saved")
+
+    def lose() -> None:
+        world.engine("a").write("web1", armed=Armed.DISARMED)
+        if died:
+            raise Killed("died")
+
+    world.on_point = {"destination engine activate after": lose}
+    async with world.hub("a") as hub, hub.acting("web1"):
+        if not died:
+            (alarm,) = (await restore(hub, tmp_path / "saved")).alarms
+        else:
+            with pytest.raises(Killed):
+                await restore(hub, tmp_path / "saved")
+    if died:
+        (settled,) = await recover(world, "a")
+        (alarm,) = settled.alarms
+    assert "watchdog-lost" in alarm
+    assert world.running() == ["a"]

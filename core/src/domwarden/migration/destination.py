@@ -99,7 +99,8 @@ class DestinationSide(Side):
         if Fact.OPENED in self.facts:
             raise PermanentError(f"{self.site.host.name} was interrupted while opening the move")
         intents = self.intents(Hook.OPEN, self.opening())
-        await self.write(self.record, self.fact(Fact.OPENED), *intents, at="opened")
+        seen = self.watchdog_seen()
+        await self.write(self.record, self.fact(Fact.OPENED), *seen, *intents, at="opened")
         self.known = True
         name = f"{self.record.domain}/open"
         _, address = await both(self.site.journal.reserve(), self._listen(source), name)
@@ -195,6 +196,11 @@ class DestinationSide(Side):
             await self.finish_devices(running=self.record.running)
             self.note_later(Fact.FINISHED)  # with the end of the move
 
+    async def finish_watched(self) -> Armed:
+        """Finish, and look at the watchdog meanwhile."""
+        _, armed = await both(self.finish(), self.watchdog(), f"{self.record.domain}/finish")
+        return armed
+
     async def watchdog(self) -> Armed:
         """Look whether the watchdog is armed; whatever hinders the look makes it unknown."""
         if self.definition.watchdog is None or not self.record.running:
@@ -272,8 +278,7 @@ class DestinationSide(Side):
         elif action is Action.RECOVER_EARLY:
             await self.recover_early()
         elif action is Action.FINISH:
-            _, armed = await both(self.finish(), self.watchdog(), f"{self.record.domain}/finish")
-            return {"watchdog": armed}
+            return {"watchdog": await self.finish_watched()}
         elif action is Action.CLOSE:
             await self.close()
         else:

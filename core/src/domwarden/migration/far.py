@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domwarden.contract import Refusal, Ticket
+from domwarden.contract import Armed, Refusal, Ticket
 from domwarden.journal import MigrationRecord
 from domwarden.migration.destination import DestinationSide
 from domwarden.migration.link import Link, Message
@@ -15,6 +15,9 @@ from domwarden.plan import Action, View
 
 class FarEnd(abc.ABC):
     """What can be asked of a destination, wherever it is."""
+
+    #: What failed at a destination that nobody else tells of.
+    alarms: Sequence[str] = ()
 
     @abc.abstractmethod
     async def look(self) -> View:
@@ -64,9 +67,11 @@ class RemoteEnd(FarEnd):
         answer = await self.send("test", move=self._move(), tickets=tickets)
         return [Refusal.from_json(r) for r in answer["refusals"]], dict(answer["tickets"])
 
-    async def open(self, tickets: Mapping[str, Ticket | None]) -> Mapping[str, Any]:
+    async def open(
+        self, tickets: Mapping[str, Ticket | None], watchdog_before: Armed
+    ) -> Mapping[str, Any]:
         """Have the destination open its devices and listen."""
-        return await self.send("open", move=self._move(), tickets=tickets)
+        return await self.send("open", move=self._move(), tickets=tickets, armed=watchdog_before)
 
 
 class LocalEnd(FarEnd):
@@ -74,6 +79,7 @@ class LocalEnd(FarEnd):
 
     def __init__(self, side: DestinationSide) -> None:
         self._side = side
+        self.alarms = side.alarms
 
     async def look(self) -> View:
         """Return what the destination knows, observed now."""
@@ -81,4 +87,7 @@ class LocalEnd(FarEnd):
 
     async def perform(self, action: Action) -> Mapping[str, Any]:
         """Have the destination do what the plan says."""
-        return await self._side.perform(action)
+        answer = await self._side.perform(action)
+        if "watchdog" in answer:  # no source hears of it
+            await self._side.compare_watchdog(Armed(answer["watchdog"]))
+        return answer

@@ -17,7 +17,6 @@ from domwarden.migration.both import both
 from domwarden.migration.far import RemoteEnd
 from domwarden.migration.source import SourceSide, merge, refused
 from domwarden.plan import predicted_blackout_seconds, watchdog_too_short
-from domwarden.watchdog.continuity import watchdog_lost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +62,9 @@ async def forward(source: SourceSide, far: RemoteEnd) -> tuple[float | None, flo
     await source.begin()
     # Syncing the disk here beside starting a hypervisor there: neither waits for the other.
     _, answer = await both(
-        source.reserve(), far.open(_tickets(source)), f"{source.record.domain}/open"
+        source.reserve(),
+        far.open(_tickets(source), source.watchdog_before),
+        f"{source.record.domain}/open",
     )
     address = answer["address"]
     merge(source.tickets, answer["tickets"])
@@ -96,10 +97,7 @@ async def afterwards(source: SourceSide, far: RemoteEnd) -> None:
         source.intend_finish(),
         f"{source.record.domain}/finish",
     )
-    after = Armed(finished["watchdog"])
-    lost = watchdog_lost(source.record.domain, source.watchdog_before, after)
-    if lost is not None:
-        await source.alarm(lost)
+    await source.compare_watchdog(Armed(finished["watchdog"]))
     await source.finish()
     await source.stop()
     # The source closes last: until then its recovery also answers for the destination.

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from domwarden.contract import End, Step, Ticket
+from domwarden.contract import Armed, End, Step, Ticket
 from domwarden.journal import (
     Entry,
     FactRecord,
@@ -21,6 +21,7 @@ from domwarden.migration.herald import Herald
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.site import Site
 from domwarden.plan import Fact
+from domwarden.watchdog.continuity import watchdog_lost
 
 _ENDED = frozenset({StepState.DONE, StepState.FAILED})
 
@@ -45,6 +46,8 @@ class Ledger:
         self.parts: dict[str, StepRecord] = {}
         self.jobs: dict[tuple[Hook, str], StepState] = {}
         self.alarms: list[str] = []
+        #: As it was seen at the source when the move began.
+        self.watchdog_before = Armed.UNKNOWN
         #: TEST journals nothing, so its tickets live here until the first record of their device.
         self.given: dict[str, Ticket | None] = {}
         self.tickets: dict[str, Ticket | None] = {}
@@ -115,6 +118,19 @@ class Ledger:
         self.herald.tell(What.ALARM, detail=problem)
         record = self.site.happened(self.record.domain, HistoryKind.ALARM, problem)
         await self.write(record, at="alarm")
+
+    # -- the watchdog
+
+    def watchdog_seen(self) -> list[Entry]:
+        """Make the record by which a recovery knows that the watchdog was armed."""
+        return [self.fact(Fact.ARMED)] if self.watchdog_before is Armed.ARMED else []
+
+    async def compare_watchdog(self, after: Armed) -> None:
+        """Alarm when the watchdog was armed before the move and is not any more."""
+        before = Armed.ARMED if Fact.ARMED in self.facts else Armed.UNKNOWN
+        lost = watchdog_lost(self.record.domain, before, after)
+        if lost is not None:
+            await self.alarm(lost)
 
     # -- each device's jobs
 

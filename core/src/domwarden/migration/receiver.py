@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from domwarden.contract import (
+    Armed,
     Definition,
     End,
     Movement,
@@ -78,6 +79,7 @@ class Receiver:
 
     async def _handle(self, side: DestinationSide, message: Message) -> Answer:
         merge(side.tickets, message.body.get("tickets", {}))
+        side.watchdog_before = Armed(message.body.get("armed", side.watchdog_before))
         if message.step == "look":
             return (await side.view()).as_json()
         handler = _FORWARD.get(message.step)

@@ -58,6 +58,7 @@ async def restore(hub: Hub, path: Path, *, fenced: Collection[str] = ()) -> Rest
     record, refusals = await _record(hub, path, manifest, fenced)
     side = DestinationSide(hub.site, record, hub.observe)
     merge(side.tickets, manifest.tickets)
+    side.watchdog_before = manifest.armed
     refusals += await side.obstacles()
     refusals += await side.test()
     if refusals:
@@ -71,7 +72,7 @@ async def restore(hub: Hub, path: Path, *, fenced: Collection[str] = ()) -> Rest
             manifest.nonce, record.domain, str(path), manifest.epoch, consumed=True
         )
         await side.grant(consumed)
-        await side.finish()
+        await side.compare_watchdog(await side.finish_watched())
         await side.close()
     except FAILURES as failure:
         settled = await hub.settle_destination(side.record)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from domwarden.contract import (
+    Armed,
     BrokenError,
     Definition,
     PermanentError,
@@ -39,6 +40,8 @@ class Manifest:
     running: bool
     definition: Definition
     tickets: Mapping[str, Ticket | None]
+    #: Whether the domain's watchdog was seen armed when it was saved.
+    armed: Armed = Armed.UNKNOWN
 
     def as_json(self) -> dict[str, Any]:
         """Return the manifest as plain data."""
@@ -56,7 +59,9 @@ def read_manifest(path: Path) -> Manifest:
                 f"{path} has version {version}, this domwarden reads {VERSION}",
                 hint="use the version that wrote it",
             )
-        return Manifest(**{**data, "definition": Definition.from_json(data["definition"])})
+        data["definition"] = Definition.from_json(data["definition"])
+        data["armed"] = Armed(data.get("armed", Armed.UNKNOWN))
+        return Manifest(**data)
     except FileNotFoundError:
         raise PermanentError(
             f"{path} is no save", hint="name the directory that `save` made"

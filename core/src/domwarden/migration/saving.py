@@ -70,6 +70,7 @@ async def _forward(source: SourceSide, end: SaveEnd) -> None:
         running=record.running,
         definition=record.definition,
         tickets=dict(source.given),
+        armed=source.watchdog_before,
     )
     source.site.ports.at("source save seal before")
     await asyncio.to_thread(end.file.seal, manifest)

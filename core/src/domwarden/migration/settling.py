@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from domwarden.contract import BrokenError, End, Movement, RunState
+from domwarden.contract import Armed, BrokenError, End, Movement, RunState
 from domwarden.journal import MigrationRecord
 from domwarden.migration.both import both
 from domwarden.migration.far import FarEnd
@@ -46,6 +46,7 @@ class Settling:
     def __post_init__(self) -> None:
         self._failures: collections.Counter[tuple[End, str]] = collections.Counter()
         self._last_error: Exception | None = None
+        self._far_alarms: Sequence[str] = self.far.alarms if self.far is not None else ()
 
     async def run(self) -> Settled:
         """Do what the plan says until nothing is left, or nobody here can do more."""
@@ -106,7 +107,7 @@ class Settling:
         try:
             if next_.end is End.DESTINATION:
                 assert self.far is not None
-                self._note_answer(await self.far.perform(next_.action))
+                await self._note_answer(await self.far.perform(next_.action))
             else:
                 assert self.source is not None
                 await self.source.perform(next_.action)
@@ -115,8 +116,12 @@ class Settling:
         except Exception as error:  # noqa: BLE001 - a bug in an engine must not end a recovery
             await self._failed(next_.end, next_.action, error)
 
-    def _note_answer(self, answer: Mapping[str, Any]) -> None:
-        if "ran_ago_seconds" in answer and self.source is not None:
+    async def _note_answer(self, answer: Mapping[str, Any]) -> None:
+        if self.source is None:
+            return
+        if "watchdog" in answer:
+            await self.source.compare_watchdog(Armed(answer["watchdog"]))
+        if "ran_ago_seconds" in answer:
             seconds = self.source.seen_running(float(answer["ran_ago_seconds"]))
             self.blackout_seconds = seconds if seconds is not None else self.blackout_seconds
 
@@ -135,8 +140,8 @@ class Settling:
         return self._settled(_back(source), detail)
 
     def _settled(self, outcome: Outcome, detail: str = "") -> Settled:
-        alarms = tuple(self.source.alarms) if self.source is not None else ()
-        return Settled(self.record.id, self.record.domain, outcome, detail, alarms)
+        alarms = self.source.alarms if self.source is not None else self._far_alarms
+        return Settled(self.record.id, self.record.domain, outcome, detail, tuple(alarms))
 
 
 def _back(source: View) -> Outcome:

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from domwarden.contract import (
     Address,
-    Armed,
     BrokenError,
     End,
     GuestStoppedError,
@@ -47,8 +46,6 @@ class SourceSide(Side):
         self.outgoing: Outgoing = self.engine.outgoing(record.definition, record.id)
         self.decision = Decision.UNDECIDED
         self.suspended_at: float | None = None
-        #: As TEST saw it.
-        self.watchdog_before = Armed.UNKNOWN
 
     async def recall(self) -> None:
         """Read what the journal knows of this end."""
@@ -69,8 +66,7 @@ class SourceSide(Side):
 
     async def begin(self) -> None:
         """Write down that the move begins, and what a recovery must know of the domain."""
-        armed = [self.fact(Fact.ARMED)] if self.watchdog_before is Armed.ARMED else []
-        await self.write(self.record, *armed, at="begin")
+        await self.write(self.record, *self.watchdog_seen(), at="begin")
 
     async def reserve(self) -> None:
         """Keep space back for the end of the move."""
