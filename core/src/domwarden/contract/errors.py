@@ -7,11 +7,12 @@
     ├── DriverError          a driver cannot be used; .distribution, .version
     ├── RefusedError         the domain cannot move; .refusals, all of them
     ├── ConflictError        somebody else acts on the domain
+    ├── WatchdogAbsentError  this machine has none of that kind (host_watchdog)
     ├── TransientError       try again after .delay seconds   (for drivers)
     ├── PermanentError       trying again is useless          (for drivers)
     ├── EngineError          the hypervisor said no; .command
-    │   └── OutcomeUnknownError   it said nothing: it may have acted; ask
     │   ├── GuestStoppedError     something else stopped the guest during its move
+    │   └── OutcomeUnknownError   it said nothing: it may have acted; ask
     └── BrokenError          no rule settles it; a person must decide
 """
 
@@ -106,11 +107,11 @@ class EngineError(DomwardenError):
         self.command = command
 
 
-class OutcomeUnknownError(EngineError):
 class GuestStoppedError(EngineError):
     """Something else than the move (a watchdog, an operator) stopped the guest that moves."""
 
 
+class OutcomeUnknownError(EngineError):
     """A command was sent and never answered: it may have been carried out; observe and decide."""
 
 
