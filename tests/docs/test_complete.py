@@ -11,7 +11,7 @@ import pytest
 from workspace import ROOT, distributions
 
 from domwarden.cli.verbs import VERBS
-from domwarden.config import keys
+from domwarden.config import CheckKind, guard_keys, keys
 from domwarden.contract import DeviceHooks, EmbeddedHooks, QemuHooks
 from domwarden.plan import JOB_STAGES
 from domwarden.plugins import Kind, installed, load
@@ -23,6 +23,7 @@ from .pages import page, pages
 
 DOMAIN = page("docs/domain-file.md")
 HOST = page("docs/host-file.md")
+GUARD = page("docs/guard.md")
 CLI = page("docs/cli.md")
 PLUGINS = page("docs/plugins.md")
 EXAMPLES = {each.name: each.folder for each in distributions() if "examples/" in each.folder}
@@ -74,6 +75,22 @@ def test_each_key_of_the_host_file_is_documented() -> None:
     assert HOST.rows("The host") == own
 
 
+@pytest.mark.parametrize(
+    ("heading", "section", "more"),
+    [
+        ("The guard", guard_keys.guard_keys(), guard_keys.SECTIONS),
+        ("`watchdogs`", guard_keys.host_watchdog_keys(), ()),
+        ("`checks`", guard_keys.check_keys(), ()),
+        ("`repair`", guard_keys.repair_keys(), ()),
+        *((f"`kind: {kind}`", guard_keys.kind_keys(kind), ()) for kind in CheckKind),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_key_of_the_guard_file_is_documented(heading, section, more) -> None:
+    """Each key of a guard file has its row under its heading, and no other key has one."""
+    assert GUARD.rows(heading) == {*section.keys, *more}
+
+
 def _described(cls: Any, attribute: str) -> Mapping[str, Any]:
     schema = getattr(cls, attribute, None)
     return json_schema_of(option_mapping(schema) or {})["properties"] if schema else {}
@@ -99,12 +116,13 @@ DRIVERS = [pytest.param(info, id=f"{info.kind}-{info.name}") for info in install
 def test_each_option_of_each_driver_is_documented(driver) -> None:
     """Each option of an installed driver has its row under the driver's heading, and none else."""
     assert not driver.error
-    wanted, documented = _rows(driver, DOMAIN, "SCHEMA")
+    central = GUARD if driver.kind is Kind.HOST_WATCHDOG else DOMAIN
+    wanted, documented = _rows(driver, central, "SCHEMA")
     if driver.distribution in EXAMPLES:
         assert wanted <= documented
     else:
         assert documented == wanted
-        assert f"{driver.kind.title()} `{driver.name}`" in DOMAIN.text
+        assert f"{driver.kind.title()} `{driver.name}`" in central.text
 
 
 @pytest.mark.parametrize("driver", DRIVERS)

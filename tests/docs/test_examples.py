@@ -47,7 +47,7 @@ PYTHON = [block for each in pages() for block in each.blocks("python")]
 def _wholes(text: str) -> list[str]:
     """Make whole files of a part of one: with the engine that it names, or with each."""
     data = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes text of everything
-    if "domain" in data or "host" in data:
+    if "domain" in data or "host" in data or "guard" in data:
         return [text]
     if set(data) <= {"drivers", "peers"}:
         return [f"host: a\n{text}"]

@@ -10,7 +10,12 @@ from workspace import ROOT, Distribution, distributions, lower_bounds
 from .promised import PROMISED
 
 MATRIX = os.environ.get("DOMWARDEN_MATRIX", "")
-DRIVER_GROUPS = ("domwarden.engines", "domwarden.devices", "domwarden.watchdogs")
+DRIVER_GROUPS = (
+    "domwarden.engines",
+    "domwarden.devices",
+    "domwarden.watchdogs",
+    "domwarden.host_watchdogs",
+)
 
 from_wheels = pytest.mark.skipif(not MATRIX, reason="not run by tox: the sources are installed")
 

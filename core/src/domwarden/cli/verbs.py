@@ -19,6 +19,7 @@ VERBS = {
     "migrate": "Move a running domain to another host.",
     "save": "Save a running domain to a directory.",
     "restore": "Bring a saved domain back.",
+    "guard": "Kick this machine's watchdogs as long as it is healthy.",
     "recover": "Settle what an earlier run left unfinished.",
     "demo": "Guard, hang and move a domain, and draw what happened.",
 }

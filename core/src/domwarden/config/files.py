@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from domwarden.config.domain import read_domain, read_root
+from domwarden.config.guard import GuardFile, read_guard
 from domwarden.config.host import HostFile, read_host
 from domwarden.config.nodes import Mapping, Scalar, shorten
 from domwarden.config.report import Report
@@ -26,10 +27,16 @@ def load_host(path: Path) -> HostFile:
     return _load(path, read_host)
 
 
-def check_files(paths: Iterable[Path]) -> list[Problem]:
-    """Return every problem of domain and host files, and what they contradict each other in.
+def load_guard(path: Path) -> GuardFile:
+    """Read a guard file; raises ConfigError with everything that is wrong with it."""
+    return _load(path, read_guard)
 
-    A file with the key ``host`` and without ``domain`` is a host file.
+
+def check_files(paths: Iterable[Path]) -> list[Problem]:
+    """Return every problem of domain, host and guard files, and what domains contradict.
+
+    A file with the key ``host`` and without ``domain`` is a host file, one with ``guard`` and
+    neither of them a guard file.
     """
     problems: list[Problem] = []
     seen: dict[Path, None] = {}
@@ -43,6 +50,8 @@ def check_files(paths: Iterable[Path]) -> list[Problem]:
         root = _root(path, report)
         if root is not None and "host" in root.values and "domain" not in root.values:
             read_host(root, real.parent, report)
+        elif root is not None and "guard" in root.values and "domain" not in root.values:
+            read_guard(root, real.parent, report)
         elif root is not None:
             _take(root, read_domain(root, real.parent, report), report, taken)
         problems += report.problems

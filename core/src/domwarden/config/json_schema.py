@@ -22,7 +22,8 @@ def json_schema() -> dict[str, Any]:
     Every file that ``check`` accepts is accepted by it; rules that JSON Schema cannot express are
     left to ``check``.  Drivers that cannot be used are left out.
     """
-    engines, devices, watchdogs = (list(_usable(kind)) for kind in Kind)
+    kinds = (Kind.ENGINE, Kind.DEVICE, Kind.WATCHDOG)
+    engines, devices, watchdogs = (list(_usable(kind)) for kind in kinds)
     return {
         "$schema": _DIALECT,
         "title": "A domain of domwarden",

@@ -47,6 +47,7 @@ from domwarden.contract.errors import (
     TransientError,
 )
 from domwarden.contract.hooks import CONTRACT, DeviceHooks, hookimpl, hookspec
+from domwarden.contract.host_watchdog import HostWatchdog, WatchdogAbsentError
 from domwarden.contract.hotplug import Hotplug
 from domwarden.contract.jobs import TICKET_LIMIT_BYTES, Job, JobContext, JobResult, Ticket
 from domwarden.contract.machine import BusDevice, Machine, ResetKind, Timer
@@ -99,8 +100,9 @@ __all__ = [
     "Event",
     "EventKind",
     "Expiry",
-    "Host",
     "GuestStoppedError",
+    "Host",
+    "HostWatchdog",
     "Hotplug",
     "Incoming",
     "Job",
@@ -130,6 +132,7 @@ __all__ = [
     "Timer",
     "TimerClock",
     "TransientError",
+    "WatchdogAbsentError",
     "WatchdogAction",
     "WatchdogEntry",
     "WatchdogExtension",

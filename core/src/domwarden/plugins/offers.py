@@ -16,16 +16,18 @@ _LOG = logging.getLogger(__name__)
 
 
 class Kind(enum.StrEnum):
-    """The three kinds of drivers; each has an entry-point group of its own."""
+    """The kinds of drivers; each has an entry-point group of its own."""
 
     ENGINE = "engine"
     DEVICE = "device"
     WATCHDOG = "watchdog"
+    #: One of the machine's own watchdogs, for `domwarden guard`.
+    HOST_WATCHDOG = "host watchdog"
 
     @property
     def group(self) -> str:
         """The entry-point group in which distributions offer drivers of this kind."""
-        return f"domwarden.{self.value}s"
+        return f"domwarden.{self.value.replace(' ', '_')}s"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,14 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from domwarden.contract import CONTRACT, Action, DeviceHooks, Engine, TimerClock
+from domwarden.contract import (
+    CONTRACT,
+    Action,
+    DeviceHooks,
+    Engine,
+    HostWatchdog,
+    TimerClock,
+)
 from domwarden.plugins.hooks import arguments, hook_faults
 from domwarden.plugins.offers import Kind
 
@@ -14,6 +21,7 @@ from domwarden.plugins.offers import Kind
 OWN_KEYS: Mapping[Kind, frozenset[str]] = {
     Kind.DEVICE: frozenset({"driver", "timeouts"}),
     Kind.WATCHDOG: frozenset({"driver", "timeout", "action", "escalate"}),
+    Kind.HOST_WATCHDOG: frozenset({"timeout", "required"}),
     Kind.ENGINE: frozenset(
         ["domain", "uuid", "engine", "memory", "vcpus", "watchdog", "devices", "migration"]
     ),
@@ -27,6 +35,8 @@ def faults(kind: Kind, cls: object) -> list[str]:
     found = [*_contract_faults(cls), *_schema_faults(kind, cls)]
     if kind is Kind.ENGINE:
         found += _engine_faults(cls)
+    elif kind is Kind.HOST_WATCHDOG:
+        found += _whole_faults(cls, HostWatchdog)
     else:
         found += hook_faults(cls)
         if cls.__eq__ is not object.__eq__:
@@ -100,13 +110,20 @@ def _action_faults(cls: type) -> Iterator[str]:
         yield "has ACTIONS that are not a frozenset of Action"
 
 
-def _engine_faults(cls: type) -> Iterator[str]:
-    if not issubclass(cls, Engine):
-        yield "does not derive from domwarden.contract.Engine"
+def _whole_faults(cls: type, base: type) -> Iterator[str]:
+    """Yield what keeps a class from being a whole one of those that ``base`` describes."""
+    if not issubclass(cls, base):
+        yield f"does not derive from domwarden.contract.{base.__name__}"
         return
-    missing = sorted(cls.__abstractmethods__)
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
     if missing:
         yield f"does not implement {', '.join(missing)}"
+
+
+def _engine_faults(cls: type) -> Iterator[str]:
+    yield from _whole_faults(cls, Engine)
+    if not issubclass(cls, Engine):
+        return
     yield from _action_faults(cls)
     own: dict[str, tuple[str, ...]] = {}
     if cls.HOOKS is not None:
