@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from domwarden.contract import (
     Action,
     Definition,
-    EngineError,
     Event,
     Host,
     Incoming,
@@ -20,7 +20,24 @@ from domwarden.contract import (
 )
 from domwarden.contract import Engine as EngineContract
 
+from . import (
+    actions,
+    configuration,
+    ending,
+    events,
+    finding,
+    locking,
+    observe,
+    pausing,
+    reading,
+    resetting,
+    starting,
+)
+from . import realize as realizing
+from .facts import Facts
 from .files import Files
+from .incoming import XenIncoming
+from .outgoing import XenOutgoing
 from .schema import HOST_SCHEMA, SCHEMA, HostOptions
 from .xl import Xl
 
@@ -33,39 +50,57 @@ class XenEngine(EngineContract):
     HOST_SCHEMA: ClassVar[Mapping[Any, Any]] = HOST_SCHEMA
     HOOKS: ClassVar[type | None] = XenHooks
     DEVICE_HOOK: ClassVar[str] = "xl_config"
+    ACTIONS: ClassVar[frozenset[Action]] = frozenset(Action)
+    #: Xen only stops the domain; what comes then wakes it, and xl's monitor cannot.
+    SUPERVISED: ClassVar[frozenset[Action]] = frozenset(
+        {Action.NMI, Action.NOTIFY, Action.SHUTDOWN}
+    )
 
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._options = HostOptions(**host.settings("xen"))
         self._xl = Xl(self._options.xl)
+        self._facts: Facts | None = None
 
     async def realize(self, definition: Definition, room: Room) -> Definition:
-        """Return the live definition."""
-        raise self._not_yet("start")
+        """Return the live definition: versions and what the guest knows its devices by."""
+        return realizing.live(definition, room, await self._here())
 
     async def start(self, definition: Definition, room: Room, *, held: bool = False) -> None:
         """Start a live definition."""
-        raise self._not_yet("start")
+        made = realizing.place(definition, room)
+        files = self._files(definition.name)
+        record = starting.record_of(definition, made)
+        files.create()
+        async with locking.changing(files):
+            text = configuration.render(made)
+            await starting.start(files, self._xl, record, text, held=held)
 
     async def stop(self, name: str, *, graceful_seconds: float = 0.0) -> None:
-        """End the domain."""
-        raise self._not_yet("stop")
+        """Ask the guest, then Xen."""
+        files = self._files(name)
+        if files.directory.is_dir():
+            async with locking.changing(files):
+                await ending.stop(files, self._xl, graceful_seconds)
 
     async def pause(self, name: str) -> None:
         """Stop the processors."""
-        raise self._not_yet("pause")
+        async with locking.changing(files := self._files(name)):
+            await pausing.pause(files, self._xl)
 
     async def resume(self, name: str) -> None:
         """Let a paused domain run."""
-        raise self._not_yet("resume")
+        async with locking.changing(files := self._files(name)):
+            await pausing.resume(files, self._xl)
 
     async def reset(self, name: str) -> None:
-        """Press the reset button."""
-        raise self._not_yet("reset")
+        """Take the domain apart and make it again: Xen has no reset button."""
+        async with locking.changing(files := self._files(name)):
+            await resetting.reset(files, self._xl)
 
     async def observe(self, name: str) -> Observation:
         """Look at one domain."""
-        return Observation()
+        return await observe.observe(self._files(name), self._xl)
 
     async def domains(self) -> Sequence[str]:
         """Return every domain that has a record here."""
@@ -74,15 +109,19 @@ class XenEngine(EngineContract):
 
     def events(self, name: str) -> AsyncIterator[Event]:
         """Follow one domain's events."""
-        raise self._not_yet("events")
+        return events.follow(self._files(name), self._xl, Path(self._options.log_directory))
 
     async def act(self, name: str, action: Action) -> None:
         """Do what a watchdog's action would do."""
-        raise self._not_yet("act")
+        async with locking.changing(files := self._files(name)):
+            await actions.act(files, self._xl, action)
 
     async def read_watchdog(self, name: str) -> Reading:
-        """Read the watchdog's timer."""
-        return Reading()
+        """Read the timer out of Xen's console, where the host's file lets us."""
+        record, row = await finding.required(self._files(name), self._xl)
+        if not self._options.debug_keys or not record.watchdog_action:
+            return Reading()
+        return await reading.read(self._xl, row, self.host.state_directory / "xen-timers.json")
 
     def control(self, name: str, protocol: type) -> object | None:
         """Return None: xl has no connection that a device could speak on."""
@@ -90,15 +129,16 @@ class XenEngine(EngineContract):
 
     def outgoing(self, definition: Definition, migration: str) -> Outgoing:
         """Return the source's half of a move."""
-        raise self._not_yet("moving")
+        return XenOutgoing(self._files(definition.name), self._xl, definition, migration)
 
     def incoming(self, name: str, migration: str) -> Incoming:
         """Return the destination's half of a move."""
-        raise self._not_yet("moving")
+        return XenIncoming(self._files(name), self._xl, migration, self._options, realizing.place)
+
+    async def _here(self) -> Facts:
+        if self._facts is None:
+            self._facts = Facts.of(await self._xl.info())
+        return self._facts
 
     def _files(self, name: str) -> Files:
         return Files(self.host, name)
-
-    @staticmethod
-    def _not_yet(what: str) -> EngineError:
-        return EngineError(f"the xen engine cannot do this yet: {what}")

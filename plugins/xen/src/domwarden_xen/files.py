@@ -42,6 +42,11 @@ class Files:
         return self.directory / "notes.jsonl"
 
     @property
+    def reported(self) -> Path:
+        """The highest domid whose end was told to a follower."""
+        return self.directory / "reported"
+
+    @property
     def lock(self) -> Path:
         """Held while the copy is being changed."""
         return self.directory / "lock"
@@ -67,12 +72,17 @@ class Files:
         self.directory.parent.chmod(0o700)
         self.log.parent.mkdir(mode=0o700, exist_ok=True)
 
-    def remove(self) -> None:
-        """Remove what exists only while the domain is here; idempotent."""
+    def clear(self) -> None:
+        """Remove what an earlier copy left, but for the lock that the caller holds."""
         # The record goes last: as long as anything is left, the domain counts as being here.
         for path in self.directory.glob("*"):
-            if path != self.record:
+            if path not in (self.record, self.lock):
                 path.unlink(missing_ok=True)
+        self.record.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove what exists only while the domain is here; idempotent."""
+        self.clear()
         shutil.rmtree(self.directory, ignore_errors=True)
         try:
             self.directory.parent.rmdir()

@@ -44,8 +44,6 @@ class Record:
     watchdog_action: str = ""
     #: What xl's monitor was told to do at each end (``on_watchdog`` and its like).
     on: dict[str, str] = dataclasses.field(default_factory=dict)
-    #: The domids whose end was reported and dealt with already.
-    ended_domid: int = -1
 
     @classmethod
     def load(cls, path: Path) -> Self | None:

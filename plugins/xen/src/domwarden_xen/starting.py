@@ -1,0 +1,65 @@
+"""Making a copy of a domain, and knowing it from before it exists."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from domwarden.contract import Definition, EngineError, OutcomeUnknownError
+
+from . import configuration, finding
+from .files import Files
+from .record import Record, boot_id
+from .xl import Xl
+
+
+def record_of(definition: Definition, made: configuration.Settings, **more: Any) -> Record:
+    """Return the record of a copy that is about to be made with that configuration."""
+    watchdog = definition.watchdog
+    return Record(
+        boot_id=boot_id(),
+        uuid=definition.uuid,
+        watchdog_action=str(watchdog.action) if watchdog is not None else "",
+        on={key: str(value) for key, value in made.items() if key.startswith("on_")},
+        **more,
+    )
+
+
+async def start(files: Files, xl: Xl, record: Record, text: str, *, held: bool) -> None:
+    """Make the copy, and see it; nothing is left after a failure that xl owned up to."""
+    found = await finding.find(files, xl, record)
+    if found is not None:
+        raise EngineError(f"{files.name}: a copy is already here (domid {found.domid})")
+    rows = [row for row in await xl.rows() if row.name == files.name]
+    if rows:
+        raise EngineError(
+            f"{files.name}: another domain has this name (domid {rows[0].domid},"
+            f" uuid {rows[0].uuid})"
+        )
+    files.clear()  # remains of a copy that ended
+    files.create()
+    # Held and unheld alike are made paused: a copy that cannot be seen must not run.
+    dataclasses.replace(record, ran=False).save(files.record)
+    files.config.write_text(text)
+    files.config.chmod(0o600)
+    try:
+        await xl.create(str(files.config), files.environment, held=True)
+        row = await finding.find(files, xl, record)
+        if row is None:
+            raise EngineError(f"{files.name}: xl made it, and it is not there")
+        if not held:
+            await xl.unpause(row.domid)
+            dataclasses.replace(record, ran=True).save(files.record)
+    except OutcomeUnknownError:
+        raise  # what there is of it is seen by whoever looks
+    except EngineError:
+        await _clear(files, xl, record)
+        raise
+
+
+async def _clear(files: Files, xl: Xl, record: Record) -> None:
+    """Take away what a failed start left: xl leaves half-made domains at times."""
+    row = await finding.find(files, xl, record)
+    if row is not None:
+        await xl.destroy(row.domid)
+    files.remove()
