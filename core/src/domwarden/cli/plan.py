@@ -19,6 +19,8 @@ from domwarden.cli.options import domain_argument, host_option, json_option
 def command(domain: str, peer: str, host_path: Path | None, as_json: bool) -> None:
     """Say what a migration of DOMAIN would do and what blocks it; change nothing.
 
+    What an earlier run left unfinished is told, not settled.
+
     Exits 0 when it can move, 1 when it cannot.
     """
     from domwarden.cli.with_warden import run
@@ -26,7 +28,10 @@ def command(domain: str, peer: str, host_path: Path | None, as_json: bool) -> No
     made = run(host_path, lambda warden: warden.plan(domain, peer))
     if as_json:
         output.as_json(made.as_json())
-    elif made.refusals:
+        sys.exit(1 if made.refusals else 0)
+    for one in made.unfinished:
+        click.echo(f"first: {one}")
+    if made.refusals:
         output.refusals(made.refusals)
     else:
         for step in made.steps:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from domwarden.cli import output
+from domwarden.cli.attention import attention, tell_settled
 from domwarden.cli.options import host_option, json_option
 from domwarden.contract.engine import RunState
 from domwarden.contract.watchdog import Armed, Reading
@@ -40,10 +41,14 @@ def state_words(status: DomainStatus) -> str:
 @host_option
 @json_option
 def command(domain: str | None, host_path: Path | None, as_json: bool) -> None:
-    """Show one DOMAIN, or all of this host."""
+    """Show one DOMAIN, or all of this host.
+
+    What an earlier run left unfinished is settled first, as far as it goes now. While another
+    process acts on a domain this only looks, and says so.
+    """
     from domwarden.cli.with_warden import run
 
-    found = run(host_path, lambda warden: warden.status(domain))
+    found = run(host_path, lambda warden: warden.status(domain, observer=tell_settled))
     if as_json:
         output.as_json([status.as_json() for status in found])
         return
@@ -55,7 +60,7 @@ def command(domain: str | None, host_path: Path | None, as_json: bool) -> None:
             s.epoch,
             watchdog_words(s.watchdog),
             s.expiries,
-            s.broken or (f"unfinished migration {s.migration}" if s.migration else ""),
+            attention(s),
         )
         for s in found
     ]

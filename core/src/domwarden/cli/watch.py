@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import itertools
 import json
 from pathlib import Path
 
 import click
 
 from domwarden.cli import output
+from domwarden.cli.attention import attention, tell_settled
 from domwarden.cli.options import host_option, json_option
 from domwarden.contract.watchdog import Expiry
 
 #: How often the journal is asked for new expiries.
 INTERVAL_SECONDS = 0.5
+#: How often it is seen to, in such intervals, that somebody records them.
+SUPERVISED_ROUNDS = 20
 
 
 @click.command
@@ -23,7 +27,10 @@ INTERVAL_SECONDS = 0.5
 @host_option
 @json_option
 def command(domain: str | None, once: bool, host_path: Path | None, as_json: bool) -> None:
-    """Show watchdog expiries of DOMAIN, or of all, until interrupted."""
+    """Show watchdog expiries of DOMAIN, or of all, until interrupted.
+
+    What an earlier run left unfinished is settled first, as far as it goes now.
+    """
     from domwarden.cli.with_warden import run
     from domwarden.warden import Warden
 
@@ -36,9 +43,11 @@ def command(domain: str | None, once: bool, host_path: Path | None, as_json: boo
 
     async def follow(warden: Warden) -> None:
         seen: dict[str, int] = {}
-        while True:
-            names = [domain] if domain else [status.name for status in await warden.status()]
-            for name in names:
+        for status in await warden.status(domain, observer=tell_settled):
+            if attention(status):
+                output.say(f"{status.name}: {attention(status)}")
+        for rounds in itertools.count(1):
+            for name in [domain] if domain else await warden.names():
                 history = await warden.expiries(name)
                 for expiry in history[seen.get(name, 0) :]:
                     show(expiry)
@@ -46,6 +55,8 @@ def command(domain: str | None, once: bool, host_path: Path | None, as_json: boo
             if once:
                 return
             await asyncio.sleep(INTERVAL_SECONDS)
+            if rounds % SUPERVISED_ROUNDS == 0:
+                await warden.keep_supervised(domain)
 
     try:
         run(host_path, follow)

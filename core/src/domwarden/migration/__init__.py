@@ -12,6 +12,7 @@ from domwarden.migration.outcome import (
     Saved,
     Settled,
 )
+from domwarden.migration.outlook import Unfinished, outlook
 from domwarden.migration.restoring import ask_epochs, restore
 from domwarden.migration.saving import save
 from domwarden.migration.site import Ports, Site
@@ -34,11 +35,13 @@ __all__ = [
     "Site",
     "Span",
     "Timeline",
+    "Unfinished",
     "What",
     "ask_epochs",
     "ignore",
     "live_domain",
     "migrate",
+    "outlook",
     "plan_move",
     "restore",
     "save",

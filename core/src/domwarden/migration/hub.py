@@ -134,7 +134,7 @@ class Hub:
             try:
                 settled.append(await self._settle_record(record))
             except ConflictError as error:
-                settled.append(Settled(record.id, record.domain, Outcome.WAITING, str(error)))
+                settled.append(Settled(record.id, record.domain, Outcome.WAITING, error.message))
             except Exception as error:  # noqa: BLE001 - one domain's trouble must not keep others waiting
                 why = str(error) if isinstance(error, DomwardenError) else repr(error)
                 settled.append(Settled(record.id, record.domain, Outcome.BROKEN, why))

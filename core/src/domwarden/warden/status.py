@@ -16,13 +16,17 @@ from domwarden.contract import (
     RunState,
 )
 from domwarden.journal import DomainRecord
-from domwarden.migration import Site
+from domwarden.migration import Outcome, Settled, Site
 from domwarden.plan import Desired
 
 
 @dataclasses.dataclass(frozen=True)
 class DomainStatus:
-    """One domain of one host; ``broken`` is a sentence for a person, or empty."""
+    """One domain of one host; ``broken`` is a sentence for a person, or empty.
+
+    ``settled`` is what became of each move that an earlier run had left, when this look settled it
+    or tried to; ``migration`` is the last that is still unfinished, or empty.
+    """
 
     name: str
     host: str
@@ -38,16 +42,19 @@ class DomainStatus:
     devices: Mapping[str, Mapping[str, Any]]
     definition: Definition | None
     broken: str = ""
+    settled: tuple[Settled, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the status as plain data."""
         return dataclasses.asdict(self)
 
 
-async def status_of(site: Site, record: DomainRecord) -> DomainStatus:
+async def status_of(
+    site: Site, record: DomainRecord, settled: tuple[Settled, ...] = ()
+) -> DomainStatus:
     """Look at one domain; what cannot be seen is unknown, with the reason in ``broken``."""
     definition = record.definition
-    broken = ""
+    broken = "; ".join(one.detail for one in settled if one.outcome is Outcome.BROKEN)
     observation = Observation()
     watchdog: Reading | None = None
     devices: Mapping[str, Mapping[str, Any]] = {}
@@ -59,7 +66,7 @@ async def status_of(site: Site, record: DomainRecord) -> DomainStatus:
                 watchdog = await _watchdog(site, definition)
                 devices = _described(site, definition, observation.state)
         except DomwardenError as error:
-            broken = str(error)
+            broken = broken or str(error)
     unfinished = await site.journal.unfinished(record.name)
     return DomainStatus(
         name=record.name,
@@ -76,6 +83,7 @@ async def status_of(site: Site, record: DomainRecord) -> DomainStatus:
         devices=devices,
         definition=definition,
         broken=broken,
+        settled=settled,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from domwarden.contract import (
     Expiry,
     Host,
     PermanentError,
+    Refusal,
     RefusedError,
     RunState,
     TimerClock,
@@ -32,6 +34,7 @@ from domwarden.migration import (
     ignore,
     live_domain,
     migrate,
+    outlook,
     plan_move,
     restore,
     save,
@@ -146,18 +149,34 @@ class Warden:
 
     # -- looking
 
-    async def status(self, name: str | None = None) -> list[DomainStatus]:
-        """Look at every domain that was ever here, or at one; asks no peer.
+    async def status(
+        self, name: str | None = None, *, observer: Observer | None = None
+    ) -> list[DomainStatus]:
+        """Look at every domain that was ever here, or at one.
 
-        A guarded domain whose supervisor died gets a new one.
+        What an earlier run left is settled first, as far as it goes now, for which peers are asked;
+        where another process acts on a domain this is only a look, and ``settled`` says so.
         """
-        records = await self._hub.site.journal.domains()
-        if name is not None:
-            records = [record for record in records if record.name == name]
-        for record in records:
-            with contextlib.suppress(DomwardenError):  # the look itself tells what is wrong
+        tried = collections.defaultdict(list)
+        for settled in await self.settle(name, observer=observer):
+            tried[settled.domain].append(settled)
+        await self.keep_supervised(name)
+        records = await self._records(name)
+        return [await status_of(self._hub.site, r, tuple(tried[r.name])) for r in records]
+
+    async def names(self) -> list[str]:
+        """Return the name of every domain that was ever here."""
+        return [record.name for record in await self._records(None)]
+
+    async def keep_supervised(self, name: str | None = None) -> None:
+        """Give every guarded domain whose supervisor died a new one, or one domain."""
+        for record in await self._records(name):
+            with contextlib.suppress(DomwardenError):  # a look at it tells what is wrong
                 await self._hub.site.keep_supervised(record.name)
-        return [await status_of(self._hub.site, record) for record in records]
+
+    async def _records(self, name: str | None) -> list[DomainRecord]:
+        records = await self._hub.site.journal.domains()
+        return [record for record in records if name in {None, record.name}]
 
     async def live(self, name: str) -> Definition:
         """Return what a domain was really started with; raises PermanentError."""
@@ -188,12 +207,22 @@ class Warden:
     # -- moving
 
     async def plan(self, name: str, peer: str) -> Plan:
-        """Say everything that would block a migration, from both ends; changes nothing."""
+        """Say everything that would block a migration, from both ends; changes nothing.
+
+        That includes what would be settled first, where that is stuck or the domain is not here.
+        """
+        here = self.host.name
+        unfinished = tuple(await outlook(self._hub, name))
+        refusals: list[Refusal] = []
+        blackout_seconds = 0.0
         try:
             found = await plan_move(self._hub, name, peer)
+            refusals += found.refusals
+            blackout_seconds = found.predicted_blackout_seconds
+            refusals += [one.refusal(here) for one in unfinished if one.stuck]
         except RefusedError as error:
-            return Plan(name, self.host.name, peer, error.refusals, 0.0)
-        return Plan(name, self.host.name, peer, found.refusals, found.predicted_blackout_seconds)
+            refusals += [*error.refusals, *(one.refusal(here) for one in unfinished)]
+        return Plan(name, here, peer, tuple(refusals), blackout_seconds, unfinished)
 
     async def migrate(self, name: str, peer: str, *, observer: Observer | None = None) -> Moved:
         """Take a domain to a peer.
@@ -234,15 +263,14 @@ class Warden:
             async with self._hub.acting(manifest.definition.name):
                 return await restore(self._hub, path, fenced=self._fenced)
 
-    async def settle(self, name: str, *, observer: Observer | None = None) -> list[Settled]:
-        """Settle one domain's unfinished moves."""
+    async def settle(self, name: str | None, *, observer: Observer | None = None) -> list[Settled]:
+        """Settle the unfinished moves of one domain, or of all."""
         with self._heard_by(observer):
             return await self._hub.settle(name)
 
     async def recover(self, *, observer: Observer | None = None) -> list[Settled]:
         """Settle everything unfinished in this host's journal."""
-        with self._heard_by(observer):
-            return await self._hub.settle()
+        return await self.settle(None, observer=observer)
 
     def _driven_apart(self, engine: str) -> bool:
         if self._in_process is not None:
