@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
 
 from domwarden.cli.output import console, say
 from domwarden.migration import Moment, Observer, What
@@ -24,20 +25,44 @@ TOLD = {
 }
 
 
+class Lines:
+    """Talk on stderr where that is no terminal: lines, and nothing that moves."""
+
+    def say(self, line: str) -> None:
+        """Tell one line."""
+        say(line)
+
+    def hear(self, moment: Moment) -> None:
+        """Show nothing of a moment."""
+
+    def waiting(self, what: str, limit_seconds: float) -> contextlib.AbstractContextManager[None]:
+        """Show nothing of a wait."""
+        return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def display() -> Iterator[Lines]:
+    """Return what shows long work on stderr: bars on a terminal, else lines alone."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    bars = Bars()
+    with bars.progress:
+        yield bars
+
+
 @contextlib.contextmanager
 def shown(*others: Observer) -> Iterator[Observer]:
     """Return an observer that shows what it hears, and passes it on to ``others``."""
-    bars = Bars() if sys.stderr.isatty() else None
-    with bars.progress if bars else contextlib.nullcontext():
+    with display() as screen:
 
         def observe(moment: Moment) -> None:
             for other in others:
                 other(moment)
-            if bars:
-                bars.hear(moment)
+            screen.hear(moment)
             line = line_of(moment)
             if line:
-                (bars.progress.console.print if bars else say)(line)
+                screen.say(line)
 
         yield observe
 
@@ -59,13 +84,24 @@ def rate(bytes_per_second: float | None) -> str:
     return "" if bytes_per_second is None else f"{bytes_per_second / 2**20:.0f} MiB/s"
 
 
-class Bars:
-    """One bar for pre-copy and one for each device job that reports."""
+class _Elapsing(BarColumn):
+    """A bar that fills with the time that its task may take, where that is all one knows."""
+
+    def render(self, task: Task) -> ProgressBar:
+        """Draw the bar as of now."""
+        limit_seconds = task.fields.get("limit_seconds")
+        if limit_seconds is not None:
+            task.completed = min(task.elapsed or 0.0, limit_seconds)
+        return super().render(task)
+
+
+class Bars(Lines):
+    """One bar for pre-copy, one for each device job that reports, one for a wait."""
 
     def __init__(self) -> None:
         self.progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            _Elapsing(),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[facts]}"),
             TimeElapsedColumn(),
@@ -73,6 +109,22 @@ class Bars:
             transient=True,
         )
         self._tasks: dict[str, TaskID] = {}
+
+    def say(self, line: str) -> None:
+        """Tell one line, above the bars."""
+        self.progress.console.print(line, markup=False)
+
+    @contextlib.contextmanager
+    def waiting(self, what: str, limit_seconds: float) -> Iterator[None]:
+        """Show a bar of how much of its longest time a wait has taken."""
+        facts = f"of at most {limit_seconds:g} s"
+        task = self.progress.add_task(
+            what, total=limit_seconds, facts=facts, limit_seconds=limit_seconds
+        )
+        try:
+            yield
+        finally:
+            self.progress.remove_task(task)
 
     def hear(self, moment: Moment) -> None:
         """Move the bar that the moment is about."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,14 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -
 @json_option
 def command(domain: str, graceful: Any, host_path: Path | None, as_json: bool) -> None:
     """Stop DOMAIN: at once, or after asking its guest."""
+    from domwarden.cli.progress import display
     from domwarden.cli.with_warden import run
 
-    run(host_path, lambda warden: warden.stop(domain, graceful_seconds=graceful))
+    with contextlib.ExitStack() as shown:
+        if graceful:
+            screen = shown.enter_context(display())
+            shown.enter_context(screen.waiting(f"{domain}: asked to shut down", graceful))
+        run(host_path, lambda warden: warden.stop(domain, graceful_seconds=graceful))
     if as_json:
         output.as_json({"domain": domain, "state": "absent"})
     else:

@@ -46,6 +46,7 @@ def command(
     from domwarden.cli.chart import seconds, text
     from domwarden.cli.demo import files, scenario
     from domwarden.cli.picture import svg
+    from domwarden.cli.progress import display
 
     if (engine == "qemu") != (guest is not None):
         raise click.UsageError("--guest goes with --engine qemu: see `make demo ENGINE=qemu`")
@@ -55,7 +56,8 @@ def command(
     try:
         timeout_seconds = TIMEOUTS[engine]
         written = files.write(where, engine, boot, f"{timeout_seconds}s")
-        story = asyncio.run(scenario.play(written, timeout_seconds, output.say))
+        with display() as screen:
+            story = asyncio.run(scenario.play(written, timeout_seconds, screen))
     finally:
         if directory is None:
             shutil.rmtree(where, ignore_errors=True)

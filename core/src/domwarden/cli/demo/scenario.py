@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from domwarden.cli.chart import seconds
 from domwarden.cli.demo.files import Files
 from domwarden.cli.demo.guest import Guest, reach
+from domwarden.cli.progress import Lines
 from domwarden.config import load_domain, load_host
 from domwarden.contract import Armed, DomwardenError, PermanentError
-from domwarden.migration import Moved, Timeline
+from domwarden.migration import Moment, Moved, Timeline
 from domwarden.warden import Warden
 
 DOMAIN = "web1"
 #: A guest under emulation boots in some ten seconds; a loaded machine gets its time.
 BOOT_SECONDS = 120.0
 POLL_SECONDS = 0.05
-
-Tell = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,22 +31,22 @@ class Story:
     reset_after_seconds: float
 
 
-async def play(files: Files, timeout_seconds: int, tell: Tell) -> Story:
-    """Run the whole story; the domain is stopped at the end, however it ends.
+async def play(files: Files, timeout_seconds: int, screen: Lines) -> Story:
+    """Run the whole story on a screen; the domain is stopped at the end, however it ends.
 
     Raises DomwardenError for anything that did not go as promised.
     """
     definition = load_domain(files.domain)
     async with Warden(load_host(files.host_a)) as a, Warden(load_host(files.host_b)) as b:
         try:
-            tell(f"start {DOMAIN} ({definition.engine}) on host a")
+            screen.say(f"start {DOMAIN} ({definition.engine}) on host a")
             await a.start(definition)
             async with reach(await a.engine_of(DOMAIN), DOMAIN) as guest:
-                reset_after = await _hang(a, guest, timeout_seconds, tell)
-                before = await _work(guest, timeout_seconds, tell)
-            timeline, moved = await _move(a, tell)
+                reset_after = await _hang(a, guest, timeout_seconds, screen)
+                before = await _work(guest, timeout_seconds, screen)
+            timeline, moved = await _move(a, screen)
             async with reach(await b.engine_of(DOMAIN), DOMAIN) as guest:
-                await _prove(b, guest, before, tell)
+                await _prove(b, guest, before, screen)
             return Story(timeline, moved, reset_after)
         finally:
             for warden in (a, b):
@@ -62,71 +60,85 @@ async def _stop(warden: Warden) -> None:
         return  # it is not on this host
 
 
-async def _hang(warden: Warden, guest: Guest, timeout_seconds: int, tell: Tell) -> float:
+async def _hang(warden: Warden, guest: Guest, timeout_seconds: int, screen: Lines) -> float:
     """Hang the guest with interrupts off; return how long the hypervisor took to reset it."""
-    await guest.ready(BOOT_SECONDS)
+    await _ready(guest, screen)
     await guest.guard(timeout_seconds)
-    tell(f"the guest kicks its watchdog, time-out {timeout_seconds} s")
-    tell("hang the guest: a CPU loop with interrupts off")
+    screen.say(f"the guest kicks its watchdog, time-out {timeout_seconds} s")
+    screen.say("hang the guest: a CPU loop with interrupts off")
     hung_at = time.time()
     await guest.hang()
-    async with asyncio.timeout(timeout_seconds * 4 + 30):
-        while not (expiries := await warden.expiries(DOMAIN)):  # noqa: ASYNC110 - another process writes
-            await asyncio.sleep(POLL_SECONDS)
+    longest_seconds = timeout_seconds * 4 + 30
+    with screen.waiting("the watchdog", longest_seconds):
+        async with asyncio.timeout(longest_seconds):
+            while not (expiries := await warden.expiries(DOMAIN)):  # noqa: ASYNC110 - another process writes
+                await asyncio.sleep(POLL_SECONDS)
     after = expiries[-1].at - hung_at
-    tell(f"the hypervisor's watchdog fired {seconds(after)} later: {expiries[-1].action}")
-    await guest.ready(BOOT_SECONDS)
+    screen.say(f"the hypervisor's watchdog fired {seconds(after)} later: {expiries[-1].action}")
+    await _ready(guest, screen)
     status = await guest.boot_status()
-    tell(f"the guest is back; its card says why it was reset: boot status {status}")
+    screen.say(f"the guest is back; its card says why it was reset: boot status {status}")
     return after
 
 
-async def _work(guest: Guest, timeout_seconds: int, tell: Tell) -> dict[str, str]:
+async def _work(guest: Guest, timeout_seconds: int, screen: Lines) -> dict[str, str]:
     """Give the guest something to lose; return what must be the same afterwards."""
     await guest.guard(timeout_seconds)
     await guest.work()
-    tell("the guest is armed again, measures into its TPM and writes to its disk")
+    screen.say("the guest is armed again, measures into its TPM and writes to its disk")
     before = await guest.facts()
-    before["counted"] = str(await _counted_past(guest, 20))
+    before["counted"] = str(await _counted_past(guest, 20, screen))
     return before
 
 
-async def _counted_past(guest: Guest, number: int) -> int:
+async def _ready(guest: Guest, screen: Lines) -> None:
+    """Wait until the guest answers."""
+    with screen.waiting("the guest boots", BOOT_SECONDS):
+        await guest.ready(BOOT_SECONDS)
+
+
+async def _counted_past(guest: Guest, number: int, screen: Lines) -> int:
     """Wait until the guest counted past a number; return how far it is."""
-    async with asyncio.timeout(BOOT_SECONDS):
-        while (now := await guest.counted()) <= number:  # noqa: ASYNC110 - only the guest knows
-            await asyncio.sleep(POLL_SECONDS)
+    with screen.waiting("the guest counts", BOOT_SECONDS):
+        async with asyncio.timeout(BOOT_SECONDS):
+            while (now := await guest.counted()) <= number:  # noqa: ASYNC110 - only the guest knows
+                await asyncio.sleep(POLL_SECONDS)
     return now
 
 
-async def _move(warden: Warden, tell: Tell) -> tuple[Timeline, Moved]:
+async def _move(warden: Warden, screen: Lines) -> tuple[Timeline, Moved]:
     plan = await warden.plan(DOMAIN, "b")
     blackout = seconds(plan.predicted_blackout_seconds)
-    tell(f"plan: {len(plan.refusals)} refusals, predicted blackout {blackout}")
-    tell("migrate to host b in four steps, while the guest writes")
+    screen.say(f"plan: {len(plan.refusals)} refusals, predicted blackout {blackout}")
+    screen.say("migrate to host b in four steps, while the guest writes")
     timeline = Timeline()
-    moved = await warden.migrate(DOMAIN, "b", observer=timeline)
+
+    def observe(moment: Moment) -> None:
+        timeline(moment)
+        screen.hear(moment)
+
+    moved = await warden.migrate(DOMAIN, "b", observer=observe)
     for alarm in moved.alarms:
-        tell(f"ALARM: {alarm}")
+        screen.say(f"ALARM: {alarm}")
     return timeline, moved
 
 
-async def _prove(warden: Warden, guest: Guest, before: dict[str, str], tell: Tell) -> None:
+async def _prove(warden: Warden, guest: Guest, before: dict[str, str], screen: Lines) -> None:
     """See that the guest went on over there and lost nothing."""
-    await guest.ready(BOOT_SECONDS)
+    await _ready(guest, screen)
     then = int(before.pop("counted"))
     after = await guest.facts()
     if after != before:
         raise DomwardenError(f"the guest changed on its way: {before} became {after}")
-    now = await _counted_past(guest, then)
+    now = await _counted_past(guest, then, screen)
     (status,) = await warden.status(DOMAIN)
     if status.watchdog is None or status.watchdog.armed is not Armed.ARMED:
         raise DomwardenError(f"the watchdog is not armed on host b: {status.watchdog}")
-    tell(f"the guest runs on host b, counted on from {then} to {now}")
+    screen.say(f"the guest runs on host b, counted on from {then} to {now}")
     left = status.watchdog.time_left_seconds
-    tell(f"its watchdog is armed, {left:.1f} s left" if left else "its watchdog is armed")
+    screen.say(f"its watchdog is armed, {left:.1f} s left" if left else "its watchdog is armed")
     for name, value in after.items():
-        tell(f"the same on both sides: {name} {value[:40]}")
+        screen.say(f"the same on both sides: {name} {value[:40]}")
 
 
 def directory_of(path: Path | None) -> Path:
