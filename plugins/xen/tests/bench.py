@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from domwarden.contract import Action, Definition, Engine, Host, Room, WatchdogEntry
-from domwarden_xen import XenEngine
+from domwarden_xen.engine import XenEngine
 
 from . import fake_world as fake
 

@@ -42,7 +42,14 @@ def install(directory: Path, **info: str) -> Path:
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         f"import fake_xl; fake_xl.main({str(directory / 'host')!r})\n"
     )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    reader = directory / "xenstore-read"
+    reader.write_text(
+        f"#!{sys.executable} -IS\n"
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import fake_xl; fake_xl.xenstore_read({str(directory / 'host')!r})\n"
+    )
+    for made in (program, reader):
+        made.chmod(made.stat().st_mode | stat.S_IXUSR)
     return program
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fake_migration
 import fake_world as fake  # the program's own folder is on its path
 from fake_world import REBOOT, SUSPEND, Domain, World
 
@@ -46,6 +47,8 @@ def main(directory: str) -> None:
         "dump-core": _dump_core,
         "debug-keys": _debug_keys,
         "dmesg": _dmesg,
+        "migrate": fake_migration.migrate,
+        "migrate-receive": _receive,
     }
     with fake.world(host) as state:
         state["calls"].append(sys.argv[1:])
@@ -63,6 +66,13 @@ def main(directory: str) -> None:
     except NoError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+
+
+def xenstore_read(directory: str) -> None:
+    """Be ``xenstore-read`` of a domain's control/shutdown."""
+    domid = sys.argv[1].split("/")[3]
+    with fake.world(Path(directory)) as state:
+        print(_of(state, domid)[1].get("asked", ""))
 
 
 def _of(state: World, name: str) -> tuple[str, Domain]:
@@ -209,6 +219,10 @@ def _watch(host: Path, domid: str, config: dict[str, Any], log: Path) -> None:
             if not action.endswith("restart"):
                 return
             domid = _build(state, config, held=False)
+
+
+def _receive(host: Path, arguments: list[str]) -> None:
+    fake_migration.receive(host, arguments, _build, _monitor, parse)
 
 
 def _change(host: Path, name: str, **what: Any) -> None:

@@ -1,5 +1,5 @@
-"""The Xen engine of domwarden."""
+"""The Xen engine of domwarden.
 
-from domwarden_xen.engine import XenEngine
-
-__all__ = ["XenEngine"]
+It is in :mod:`domwarden_xen.engine`; nothing is imported here, because each move starts processes
+of this package that must begin at once.
+"""

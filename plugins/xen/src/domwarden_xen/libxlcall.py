@@ -4,17 +4,17 @@
 """
 
 import ctypes
-import glob
-import os
 import sys
+from pathlib import Path
 
 #: Debian's place first, then where a toolstack built from source lies.
 _PLACES = (
-    "/usr/lib/*/libxenlight.so.*",
-    "/usr/lib/libxenlight.so.*",
-    "/usr/lib64/libxenlight.so.*",
+    "usr/lib/*/libxenlight.so.*",
+    "usr/lib/libxenlight.so.*",
+    "usr/lib64/libxenlight.so.*",
+    "usr/local/lib/libxenlight.so.*",
+    "usr/lib/xen*/lib/libxenlight.so.*",
 )
-_PLACES_OF_SOURCE = ("/usr/local/lib/libxenlight.so.*", "/usr/lib/xen*/lib/libxenlight.so.*")
 #: LIBXL_VERSION of libxl.h; it is checked by libxl_ctx_alloc and has always been 0.
 _LIBXL_VERSION = 0
 #: xentoollog_level: XTL_ERROR and above go to stderr.
@@ -22,14 +22,14 @@ _XTL_ERROR = 8
 
 
 def _beside(library: str, other: str) -> ctypes.CDLL:
-    found = sorted(glob.glob(os.path.join(os.path.dirname(library), f"{other}.so.*")))
-    return ctypes.CDLL(found[0] if found else f"{other}.so.1")
+    found = sorted(Path(library).parent.glob(f"{other}.so.*"))
+    return ctypes.CDLL(str(found[0]) if found else f"{other}.so.1")
 
 
 def resume(domid: int, cooperative: int) -> int:
     """Return what libxl_domain_resume returns; raises OSError where there is no libxl."""
-    found = [path for place in (*_PLACES, *_PLACES_OF_SOURCE) for path in sorted(glob.glob(place))]
-    library = found[0] if found else "libxenlight.so"
+    found = [path for place in _PLACES for path in sorted(Path("/").glob(place))]
+    library = str(found[0]) if found else "libxenlight.so"
     libxl = ctypes.CDLL(library)
     toollog = _beside(library, "libxentoollog")
     toollog.xtl_createlogger_stdiostream.restype = ctypes.c_void_p

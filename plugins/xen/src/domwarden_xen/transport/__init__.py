@@ -1,0 +1,1 @@
+"""What stands between xl and the link during a move: one process at each end."""

@@ -1,0 +1,266 @@
+"""The shim of the destination: it plays the sender for ``xl migrate-receive``."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import messages, processes
+from .frames import Kind
+from .link import Link
+from .loop import CHUNK_BYTES, READ, Outlet
+from .messages import Heard, MessageError, ReceiverWords
+from .note import LAST, Phase
+from .shim import Shim
+from .stream import Rewriter, StreamError
+
+_BEFORE_READY = frozenset({Phase.BEGUN, Phase.LISTENING, Phase.STREAMING})
+
+
+class TargetShim(Shim):
+    """Runs ``xl migrate-receive -p`` and keeps its copy held until it is told.
+
+    When it fails, xl gets EOF on its input while its output stays open: it then destroys its copy
+    (it would not, if it could not say so).
+    """
+
+    def __init__(self, order: Mapping[str, Any]) -> None:
+        super().__init__(order)
+        self._words = ReceiverWords()
+        self._rewriter = Rewriter(str(order["configuration"]))
+        self._link: Link | None = None
+        self._server: socket.socket | None = None
+        self._file = -1
+        self._xl_ended = False
+        environment = {**os.environ, **order.get("environment", {})}
+        self._process = subprocess.Popen(
+            [*order["command"]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            bufsize=0,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        # Duplicates: the loop closes what it was given.
+        self._words_from = os.dup(self._process.stdout.fileno())
+        to_xl = os.dup(self._process.stdin.fileno())
+        self._process.stdout.close()
+        self._process.stdin.close()
+        self._xl = Outlet(self._loop, to_xl, lambda _error: None, self._read_on)
+
+    def _begin(self) -> None:
+        os.set_blocking(self._words_from, False)
+        self._loop.want(self._words_from, READ, self._read)
+        self._reach(Phase.BEGUN, xl=processes.identity(self._process.pid))
+        source = self._order.get("source")
+        try:
+            if source is not None:
+                self._file = os.open(source["file"], os.O_RDONLY | os.O_CLOEXEC)
+            else:
+                self._server = _listening(self._order["host"], self._order.get("ports", [0]))
+        except OSError as error:
+            where = source["file"] if source is not None else self._order["host"]
+            self._fail(f"{where}: {error.strerror or error}")
+            return
+        self._loop.after(float(self._order["timeout_seconds"]), self._late)
+
+    def _late(self) -> None:
+        if self.note.phase in (Phase.BEGUN, Phase.LISTENING):
+            self._fail("nobody came")
+
+    # -- from the link, or the file
+
+    def _heard_banner(self) -> None:
+        port = self._server.getsockname()[1] if self._server is not None else 0
+        self._reach(Phase.LISTENING, port=port)
+        if self._server is not None:
+            self._loop.want(self._server.fileno(), READ, self._accept)
+        else:
+            self._reach(Phase.STREAMING)
+            self._read_on()
+
+    def _accept(self) -> None:
+        assert self._server is not None
+        try:
+            sock, _ = self._server.accept()
+        except OSError:
+            return
+        if self._link is not None:
+            sock.close()
+            return
+        self._link = Link(
+            self._loop,
+            sock,
+            self._hear,
+            self._link_lost,
+            silence_seconds=self._silence_seconds,
+        )
+
+    def _hear(self, kind: Kind, body: bytes) -> None:
+        assert self._link is not None
+        if kind is Kind.HELLO:
+            self._welcome(body)
+        elif kind is Kind.DATA and self.note.phase is Phase.STREAMING:
+            self._pass_on(body)
+        elif kind is Kind.ASK and self.note.phase is Phase.READY and not self._xl_ended:
+            self._link.send(Kind.HELD)
+
+    def _welcome(self, body: bytes) -> None:
+        assert self._link is not None
+        if not _same(body, self.note.migration, str(self._order["token"])):
+            # Somebody else: the one who is expected may still come.
+            self._link.close("this is not the move that is expected here")
+            self._link = None
+        elif self.note.phase is Phase.LISTENING:
+            self._reach(Phase.STREAMING)
+            self._close_server()
+            self._link.send(Kind.WELCOME)
+
+    def _pass_on(self, data: bytes) -> None:
+        self._bytes += len(data)
+        try:
+            self._xl.push(self._rewriter.feed(data))
+        except StreamError as error:
+            self._fail(str(error))
+            return
+        if self._xl.full and self._link is not None:
+            self._link.read(False)
+
+    def _read_on(self) -> None:
+        """Go on once xl has taken what it had."""
+        if self._link is not None:
+            self._link.read(True)
+        while self._file >= 0 and not self._xl.full and self.note.phase is Phase.STREAMING:
+            data = os.read(self._file, CHUNK_BYTES)
+            if not data:
+                os.close(self._file)
+                self._file = -1
+                return
+            self._pass_on(data)
+
+    def _link_lost(self, why: str) -> None:
+        self._link = None
+        if self.note.phase is Phase.STREAMING:
+            self._fail(f"the link is lost: {why}")
+        elif self.note.phase not in LAST and self.note.phase not in _BEFORE_READY:
+            # A whole copy is held until its owner is known: that is not decided here.
+            self._say(f"the link is lost: {why}")
+
+    # -- from xl
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._words_from, CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            self._xl_gone()
+            return
+        try:
+            heard = self._words.feed(data)
+        except MessageError as error:
+            self._fail(str(error))
+            return
+        for word in heard:
+            self._heard(word)
+
+    def _heard(self, word: Heard) -> None:
+        if word is Heard.BANNER:
+            self._heard_banner()
+        elif word is Heard.READY and self.note.phase is Phase.STREAMING:
+            self._reach(Phase.READY)
+            if self._link is not None:
+                self._link.send(Kind.READY)
+        elif word is Heard.STARTED and self.note.phase is Phase.GO:
+            self._reach(Phase.STARTED)
+        elif word is Heard.REFUSED and self.note.phase is Phase.GO:
+            self._trouble(f"xl did not take the copy over (status {self._words.status})")
+        elif word is Heard.GIVEN_BACK and self.note.phase is Phase.GO:
+            self._reach(Phase.GIVEN_BACK)
+
+    def _xl_gone(self) -> None:
+        self._xl_ended = True
+        self._loop.close(self._words_from)
+        self._xl.drop()
+        try:
+            status = self._process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            status = 0
+        if self.note.phase in _BEFORE_READY:
+            self._fail(f"xl ended ({status}) before it had the whole domain")
+        elif self.note.phase is Phase.GO:
+            self._trouble(f"xl ended ({status}) without a report")
+        elif self.note.phase is Phase.READY:
+            self._say(f"xl ended ({status}); its copy stays held")
+
+    # -- commands
+
+    def _command(self, verb: str) -> None:
+        if verb == "go" and self.note.phase is Phase.READY and not self._xl_ended:
+            self._reach(Phase.GO)
+            self._xl.push(messages.GO)
+        elif verb == "discard" and self.note.phase in {*_BEFORE_READY, Phase.READY}:
+            self._fail("discarded")
+        elif verb not in ("state", "go", "discard"):
+            raise ValueError(f"no destination can {verb}")
+
+    def _fail(self, problem: str) -> None:
+        if self.note.phase in LAST:
+            return
+        self._say(problem)
+        self._reach(Phase.FAILED, problem=problem)
+        self._close_server()
+        if self._link is not None:
+            self._link.close(problem)
+            self._link = None
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        self._xl.drop()  # its output stays open, so that it can clean up
+
+    def _close_server(self) -> None:
+        if self._server is not None:
+            self._loop.want(self._server.fileno(), READ, None)
+            self._server.close()
+            self._server = None
+
+    def _state(self) -> dict[str, Any]:
+        return {**super()._state(), "xl_ended": self._xl_ended}
+
+    @property
+    def _quiet(self) -> bool:
+        return self._xl_ended
+
+
+def _listening(host: str, ports: Sequence[int]) -> socket.socket:
+    """Listen on the first port that is free; raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    problem: OSError | None = None
+    for port in ports:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+            sock.listen(4)
+        except OSError as error:
+            problem = error
+            sock.close()
+            continue
+        sock.setblocking(False)
+        return sock
+    raise problem or OSError("no port is given")
+
+
+def _same(body: bytes, migration: str, token: str) -> bool:
+    try:
+        hello = json.loads(body)
+        known = hello["migration"] == migration
+        return known and hmac.compare_digest(str(hello["token"]), token)
+    except (ValueError, KeyError, TypeError):
+        return False
