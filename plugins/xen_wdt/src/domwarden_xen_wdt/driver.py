@@ -7,8 +7,20 @@ from typing import Any
 
 import voluptuous as vol
 
-from domwarden.contract import Action, Domain, Machine, TimerClock, hookimpl
+from domwarden.contract import Action, Domain, DriverError, Machine, TimerClock, hookimpl
 from domwarden_xen_wdt.timers import DomainTimers
+
+#: xl.cfg(5), ``on_watchdog``: what xl's monitor does by itself when a domain ended with code 4.
+#: What xl has no word for leaves the domain as it is, and the engine goes on from there.
+ON_WATCHDOG: Mapping[Action, str] = {
+    Action.RESET: "restart",
+    Action.POWEROFF: "destroy",
+    Action.DUMP: "coredump-restart",
+    Action.PAUSE: "preserve",
+    Action.SHUTDOWN: "preserve",
+    Action.NMI: "preserve",
+    Action.NOTIFY: "preserve",
+}
 
 
 class XenWdt:
@@ -22,7 +34,7 @@ class XenWdt:
     }
     #: Xen's; an object that was told ``clock: guest`` says so.
     CLOCK: TimerClock = TimerClock.HOST
-    ACTIONS: frozenset[Action] = frozenset(Action)
+    ACTIONS: frozenset[Action] = frozenset(ON_WATCHDOG)
 
     def __init__(self, id: str, options: Mapping[str, Any]) -> None:  # noqa: A002 - the contract's name
         self.id = id
@@ -33,6 +45,18 @@ class XenWdt:
         """Answer hypercall 29 on an embedded machine."""
         DomainTimers(machine, self.CLOCK).attach(domain.device)
         return True
+
+    @hookimpl(optionalhook=True)
+    def xl_config(self, domain: Domain) -> Mapping[str, Any]:
+        """Say what xl does after an expiry; every domain of Xen's has the timers already."""
+        if self.CLOCK is not TimerClock.HOST:
+            raise DriverError(
+                "xen_wdt: Xen's timers run on while a domain is stopped, clock: guest is not theirs",
+                hint="remove `clock`, or use an emulated card: hvm with i6300esb",
+            )
+        watchdog = domain.definition.watchdog
+        action = Action.RESET if watchdog is None else watchdog.action
+        return {"on_watchdog": ON_WATCHDOG[action]}
 
     @hookimpl
     def describe(self, domain: Domain) -> Mapping[str, Any]:
