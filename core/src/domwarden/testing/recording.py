@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from domwarden.contract import (
@@ -55,18 +55,14 @@ class Recorder:
         self.fail_at: tuple[End, Step] | None = None
         #: Whether each job is run twice, as after a crash between its end and the record of it.
         self.twice = False
-        self._running: set[asyncio.Event] = set()
 
     def take(self) -> tuple[Call, ...]:
         """Return the calls since the last time."""
         taken, self.calls = tuple(self.calls), []
-        self._running.clear()  # jobs that were cancelled before their first line
         return taken
 
-    def record(self, call: Call, job: Job) -> Job:
+    def record(self, call: Call, job: Job, ended: asyncio.Event) -> Job:
         """Return the same job, which also writes down what becomes of it."""
-        ended = asyncio.Event()
-        self._running.add(ended)
 
         async def run(context: JobContext) -> JobResult:
             call.ran = True
@@ -79,20 +75,20 @@ class Recorder:
                 raise
             finally:
                 ended.set()
-                self._running.discard(ended)
             return call.result
 
         return dataclasses.replace(job, run=run)
 
-    def saboteur(self, domain: Domain, hook: str, step: Step | None) -> Job | None:
-        """Return a job that fails, if this is where the world shall fail."""
+    def saboteur(
+        self, domain: Domain, hook: str, step: Step | None, others: Sequence[asyncio.Event]
+    ) -> Job | None:
+        """Return a job that fails after the others, if this is where the world shall fail."""
         ends = {"migrate": End.SOURCE, "receive": End.DESTINATION}
         if self.fail_at is None or (ends.get(hook), step) != self.fail_at:
             return None
-        before = tuple(self._running)
 
         async def fail(_context: JobContext) -> None:
-            await asyncio.gather(*(ended.wait() for ended in before))
+            await asyncio.gather(*(ended.wait() for ended in others))
             raise PermanentError("the test wants this step to fail")
 
         return Job("fail", fail, timeout_seconds=10.0)
@@ -122,6 +118,7 @@ class RecordingRoom(DomainRoom):
             hook, expected, domain, arguments, tickets, given, devices
         )
         step = arguments.get("step")
+        others: list[asyncio.Event] = []
         for implementation in self._implementations.get(hook, ()):
             device = implementation.device
             if devices is not None and device not in devices:
@@ -139,8 +136,9 @@ class RecordingRoom(DomainRoom):
             )
             self.recorder.calls.append(call)
             if isinstance(answer, Job):
-                answers[device] = self.recorder.record(call, answer)
-        failing = self.recorder.saboteur(domain, hook, step)
+                others.append(asyncio.Event())
+                answers[device] = self.recorder.record(call, answer, others[-1])
+        failing = self.recorder.saboteur(domain, hook, step, others)
         if failing is not None:
             answers[SABOTEUR] = failing
         return answers
