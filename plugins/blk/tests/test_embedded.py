@@ -45,7 +45,7 @@ class Disks:
             assert made == [], f"left on {name}"
         if host is not None:
             assert self.on(host).exists()
-            if self.placement == "mirror":
+            if self.placement in ("mirror", "copy"):
                 other = self.folders["b" if host == "a" else "a"]
                 assert not (other / self.image.name).exists(), "two images have the domain's name"
 
@@ -56,8 +56,9 @@ class Disks:
         {"placement": "shared"},
         {"placement": "mirror"},
         {"placement": "mirror", "verify": True, "after": "delete"},
+        {"placement": "copy"},
     ],
-    ids=["shared", "mirror", "verified"],
+    ids=["shared", "mirror", "verified", "copy"],
 )
 @pytest.mark.parametrize("check", move_checks(), ids=lambda check: check.__name__)
 async def test_disks_take_part_in_every_way_to_move(
@@ -73,11 +74,12 @@ async def test_disks_take_part_in_every_way_to_move(
     await check(make)
 
 
+@pytest.mark.parametrize("how", [{"placement": "mirror", "verify": True}, {"placement": "copy"}])
 async def test_what_the_guest_writes_during_the_copy_arrives(
-    move_world: Any, tmp_path: Path
+    how: dict[str, Any], move_world: Any, tmp_path: Path
 ) -> None:
     """The counter's sector and every other byte are the same over there."""
-    disks = Disks(tmp_path / "disks", placement="mirror", verify=True)
+    disks = Disks(tmp_path / "disks", **how)
     before = disks.image.read_bytes()
     async with move_world(disks.devices, settings=disks.settings, settled=disks.settled) as world:
         await world.start()
@@ -183,6 +185,8 @@ def test_the_driver_keeps_its_contract() -> None:
             {"source": "d", "placement": "mirror", "readonly": True},
             {"source": "d", "placement": "shared", "verify": True},
             {"source": "d", "after": "delete"},
+            {"source": "d.qcow2", "placement": "copy"},
+            {"source": "d", "placement": "copy", "verify": True},
             {"source": "d", "cache": "unsafe"},
         ],
         engine_hooks=("attach", "qemu_args"),

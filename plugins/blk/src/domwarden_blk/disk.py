@@ -122,6 +122,7 @@ class Disk:
             raise ValueError("the disk's state is of an unknown version")
         _, self._sector, self._status = _STATE.unpack_from(data)
         self._window[:] = data[_STATE.size :]
+        os.fstat(self.file)  # opened now: an arriving image gets another name later
 
     def _perform(self, command: int) -> int:
         if command == DiskCommand.FLUSH:

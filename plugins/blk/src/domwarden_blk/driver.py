@@ -38,7 +38,7 @@ _MIRROR_SECONDS = 60.0
 
 
 class Blk:
-    """One disk of a domain: shared between hosts, mirrored while its guest writes, or local."""
+    """One disk of a domain: shared between hosts, mirrored or copied along, or local."""
 
     contract = 1
     SCHEMA = SCHEMA
@@ -169,7 +169,7 @@ class Blk:
         return Refusal(
             "local-disk",
             f"{on_host(self.options.source, domain.host)} is on this host only (placement: local)",
-            "use placement: mirror to copy it along, or shared if both hosts see it",
+            "use placement: mirror (or copy) to take it along, or shared if both hosts see it",
             device=self.id,
         )
 

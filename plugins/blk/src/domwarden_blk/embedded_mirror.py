@@ -7,6 +7,7 @@ from pathlib import Path
 from domwarden.contract import Domain, EmbeddedControl, EngineError, JobContext, PermanentError
 from domwarden_blk.digest import digests_of
 from domwarden_blk.ends import SocketAddress
+from domwarden_blk.names import served_socket
 
 #: Blocks left over when a guest writes faster than they are copied go while it is suspended.
 _FEW = 16
@@ -18,7 +19,7 @@ class _End:
         self._image = image
         self._control = control
         self._device = domain.device
-        self._socket = domain.directory / f"{domain.device}.nbd"
+        self._socket = served_socket(domain)
 
     async def digests(self, context: JobContext) -> list[str]:
         """Read the disk through its machine."""
@@ -47,7 +48,7 @@ class EmbeddedSource(_End):
                 return
         raise PermanentError(f"the guest writes disk {self._device} faster than it can be copied")
 
-    async def settle(self, address: SocketAddress) -> None:
+    async def settle(self, address: SocketAddress, _context: JobContext) -> None:
         """Copy the rest."""
         for _ in range(_PASSES):
             if await self._copy(address) == 0:

@@ -1,4 +1,4 @@
-"""What a mirror needs from an engine, on either end."""
+"""What a mirror or a copy needs, on either end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from domwarden.contract import Domain, EmbeddedControl, JobContext, PermanentError, QemuControl
+from domwarden_blk.options import Placement
 
 #: A QAPI ``SocketAddress`` as plain data.
 SocketAddress = Mapping[str, Any]
@@ -20,7 +21,7 @@ class MirrorSource(Protocol):
     async def copy(self, address: SocketAddress, context: JobContext) -> None:
         """Copy the disk while the guest writes it; return once only late writes are missing."""
 
-    async def settle(self, address: SocketAddress) -> None:
+    async def settle(self, address: SocketAddress, context: JobContext) -> None:
         """The guest is suspended: let the last writes go."""
 
     async def settled(self) -> None:
@@ -46,26 +47,32 @@ class MirrorTarget(Protocol):
         """Let nobody write the target but this domain."""
 
 
-def source_of(domain: Domain, image: Path) -> MirrorSource | None:
-    """Return the source's end on the domain's engine; None where no mirror is possible."""
+def source_of(domain: Domain, image: Path, placement: Placement) -> MirrorSource | None:
+    """Return the source's end on the domain's engine; None where that is not possible."""
+    from domwarden_blk.copying import CopySource
     from domwarden_blk.embedded_mirror import EmbeddedSource
     from domwarden_blk.qemu_source import QemuSource
 
     qemu = domain.control(QemuControl)
     if qemu is not None:
-        return QemuSource(domain, qemu)
+        return QemuSource(domain, qemu) if placement is Placement.MIRROR else None
+    if placement is Placement.COPY:
+        return CopySource(domain, image)
     embedded = domain.control(EmbeddedControl)
     return None if embedded is None else EmbeddedSource(domain, embedded, image)
 
 
-def target_of(domain: Domain, image: Path) -> MirrorTarget | None:
-    """Return the destination's end on the domain's engine; None where no mirror is possible."""
+def target_of(domain: Domain, image: Path, placement: Placement) -> MirrorTarget | None:
+    """Return the destination's end on the domain's engine; None where that is not possible."""
+    from domwarden_blk.copying import CopyTarget
     from domwarden_blk.embedded_mirror import EmbeddedTarget
     from domwarden_blk.qemu_target import QemuTarget
 
     qemu = domain.control(QemuControl)
     if qemu is not None:
-        return QemuTarget(domain, qemu)
+        return QemuTarget(domain, qemu) if placement is Placement.MIRROR else None
+    if placement is Placement.COPY:
+        return CopyTarget(domain, image)
     embedded = domain.control(EmbeddedControl)
     return None if embedded is None else EmbeddedTarget(domain, embedded, image)
 

@@ -1,4 +1,4 @@
-"""The jobs of a mirrored disk on its source."""
+"""The jobs of a disk that is mirrored or copied, on its source."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from domwarden_blk.options import After, Options
 
 
 class MirrorSourceJobs:
-    """One disk that is copied away while its guest runs."""
+    """One disk that is mirrored or copied away while its guest runs."""
 
     def __init__(self, domain: Domain, options: Options) -> None:
         self._domain = domain
         self._options = options
-        self._end = source_of(domain, names.on_host(options.source, domain.host))
+        image = names.on_host(options.source, domain.host)
+        self._end = source_of(domain, image, options.placement)
 
     @property
     def _image(self) -> Path:
@@ -39,13 +40,13 @@ class MirrorSourceJobs:
         if refusals:
             return refusals
         ticket: dict[str, Any] = {
-            "placement": "mirror",
+            "placement": str(self._options.placement),
             "format": str(self._options.format),
             "size_bytes": image.size_bytes,
             "allocated_bytes": image.allocated_bytes,
             "identity": image.identity,
         }
-        if self._options.verify:
+        if self._options.compares:
             estimate = await asyncio.to_thread(expected_seconds, image.path, image.size_bytes)
             ticket["blackout_seconds"] = round(estimate, 3)
         return ticket
@@ -54,15 +55,15 @@ class MirrorSourceJobs:
         """Mirror until only late writes are missing."""
         await present(self._end).copy(self._address(), context)
 
-    async def start(self, _context: JobContext) -> None:
+    async def start(self, context: JobContext) -> None:
         """Let the late writes go."""
-        await present(self._end).settle(self._address())
+        await present(self._end).settle(self._address(), context)
 
     async def sync(self, context: JobContext) -> dict[str, Any]:
         """See the mirror complete; read the disk for the comparison."""
         await present(self._end).settled()
         ticket = {**(self._domain.given or {}), "mirrored": True}
-        if self._options.verify:
+        if self._options.compares:
             ticket["digests"] = await present(self._end).digests(context)
         return ticket
 
@@ -70,6 +71,7 @@ class MirrorSourceJobs:
         """Stop mirroring; a process that is gone took its mirror along."""
         if self._end is not None:
             await self._end.undo()
+        await asyncio.to_thread(remove, names.sums(self._domain))
 
     async def finish(self, _context: JobContext) -> None:
         """Put the image out of the way, now that the destination runs on its own.
@@ -78,6 +80,7 @@ class MirrorSourceJobs:
         had succeeded: that *ready* is the word without which nothing is removed.
         """
         await asyncio.to_thread(self._put_away)
+        await asyncio.to_thread(remove, names.sums(self._domain))
 
     def _put_away(self) -> None:
         image = self._image
@@ -98,8 +101,8 @@ class MirrorSourceJobs:
             found.append(
                 Refusal(
                     "no-mirror",
-                    f"engine {self._domain.definition.engine} cannot mirror a disk",
-                    "put the image on shared storage and use placement: shared",
+                    f"engine {self._domain.definition.engine} does no {self._options.placement}",
+                    "use another placement: copy, mirror, or shared for shared storage",
                 )
             )
         if image.is_device:

@@ -1,4 +1,4 @@
-"""The jobs of a mirrored disk on its destination."""
+"""The jobs of a disk that is mirrored or copied, on its destination."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from domwarden_blk.ends import present, target_of
 from domwarden_blk.files import publish, remove, sync_directory, sync_file
 from domwarden_blk.image import Format
 from domwarden_blk.options import Options
+from domwarden_blk.serving import stop_serving
 
 #: ``sun_path`` of a Unix socket, with its terminating zero (unix(7)).
 _SOCKET_LIMIT_BYTES = 108
@@ -29,12 +30,12 @@ class MirrorTargetJobs:
         self._options = options
         self._image = names.on_host(options.source, domain.host)
         self._partial = names.partial(self._image, names.migration_of(domain))
-        self._end = target_of(domain, self._partial)
+        self._end = target_of(domain, self._partial, options.placement)
 
     async def test(self, _context: JobContext) -> dict[str, Any] | list[Refusal]:
         """Refuse a place that cannot take the disk; changes nothing."""
         refusals = await asyncio.to_thread(self._refusals)
-        return refusals or {"placement": "mirror"}
+        return refusals or {"placement": str(self._options.placement)}
 
     async def prepare(self, _context: JobContext) -> dict[str, Any]:
         """Let the source write the target."""
@@ -44,8 +45,8 @@ class MirrorTargetJobs:
         """Compare, close the door, and make everything durable: after it the source may let go."""
         ticket = self._domain.ticket or {}
         if not ticket.get("mirrored"):
-            raise PermanentError("the source never said that the mirror is complete")
-        if self._options.verify:
+            raise PermanentError("the source never said that the copy is complete")
+        if self._options.compares:
             here = await present(self._end).digests(context)
             require_same(here, ticket.get("digests", ()), int(ticket["size_bytes"]))
         await present(self._end).withdraw()
@@ -54,8 +55,9 @@ class MirrorTargetJobs:
 
     async def recover(self, _context: JobContext) -> None:
         """Remove the target, whose name is this migration's own, and what a killed server left."""
-        await asyncio.to_thread(remove, self._partial)
-        await asyncio.to_thread(remove, names.export_socket(self._domain))
+        await stop_serving(self._partial)
+        for left in (self._partial, *names.sockets(self._domain)):
+            await asyncio.to_thread(remove, left)
 
     async def finish(self, _context: JobContext) -> None:
         """Give the image its name; the running process has it open and does not notice."""
@@ -111,9 +113,8 @@ class MirrorTargetJobs:
         )
 
     def _socket(self) -> Refusal | None:
-        path = self._domain.directory / f"{self._domain.device}.nbd"
-        longest = max(len(os.fsencode(p)) for p in (path, names.export_socket(self._domain)))
-        if longest < _SOCKET_LIMIT_BYTES:
+        path = max(names.sockets(self._domain), key=lambda socket: len(os.fsencode(socket)))
+        if len(os.fsencode(path)) < _SOCKET_LIMIT_BYTES:
             return None
         return Refusal(
             "path-too-long",

@@ -50,6 +50,21 @@ def export_socket(domain: Domain) -> Path:
     return domain.directory / "nbd.sock"
 
 
+def served_socket(domain: Domain) -> Path:
+    """Return the socket of our own NBD server for one disk on this host."""
+    return domain.directory / f"{domain.device}.nbd"
+
+
+def sockets(domain: Domain) -> tuple[Path, Path]:
+    """Return every socket that a disk on its way may be served on."""
+    return export_socket(domain), served_socket(domain)
+
+
+def sums(domain: Domain) -> Path:
+    """Return the file in which a copy's source remembers what it has sent."""
+    return domain.directory / f"{domain.device}.{migration_of(domain)}.sums"
+
+
 def leftovers(image: Path) -> list[Path]:
     """Return the mirror targets beside an image, of whatever migration."""
     start = f".{image.name}."

@@ -1,4 +1,4 @@
-"""A server of the NBD protocol for one image of an embedded machine."""
+"""A server of the NBD protocol for one image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from domwarden_blk import nbd_wire as wire
 
 
 class NbdServer:
-    """Serves one open file under one name on a Unix socket until it is closed."""
+    """Serves one open file under one name on one socket until it is closed."""
 
     def __init__(self, handle: int, export: str) -> None:
         self._handle = handle
@@ -22,12 +22,24 @@ class NbdServer:
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
         self._connections: set[asyncio.StreamWriter] = set()
+        self._clients: set[asyncio.Task[None] | None] = set()
 
     async def listen(self, path: Path) -> None:
         """Serve on a socket that only the owner may use; one left behind is replaced."""
         listener = await asyncio.to_thread(_bind, path)
         self._path = path
         self._server = await asyncio.start_unix_server(self._serve, sock=listener)
+
+    async def listen_tcp(self, address: str) -> int:
+        """Serve on a free port of one of this host's addresses; returns the port."""
+        self._server = await asyncio.start_server(self._serve, address, 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def wait_closed(self) -> None:
+        """Return once nothing here uses the file any more; call ``close`` first."""
+        clients = {task for task in self._clients if task is not None}
+        if clients:
+            await asyncio.wait(clients)
 
     def close(self) -> None:
         """Stop serving and drop every client; idempotent, and quick enough for the event loop."""
@@ -41,6 +53,8 @@ class NbdServer:
             self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = asyncio.current_task()
+        self._clients.add(client)
         self._connections.add(writer)
         try:
             if await self._handshake(reader, writer):
@@ -53,6 +67,7 @@ class NbdServer:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+            self._clients.discard(client)
 
     async def _handshake(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         flags = wire.FIXED_NEWSTYLE | wire.NO_ZEROES

@@ -13,9 +13,9 @@ from domwarden_blk.target import make_target
 
 
 def arrives(domain: Domain, options: Options) -> bool:
-    """Say whether this end's image is the target of a mirror."""
+    """Say whether this end's image is the target of a mirror or a copy."""
     return (
-        options.placement is Placement.MIRROR
+        options.placement.travels
         and domain.end is End.DESTINATION
         and domain.movement is Movement.MIGRATE
     )

@@ -18,10 +18,18 @@ class Placement(enum.StrEnum):
 
     #: On storage that both hosts see; nothing is copied.
     SHARED = "shared"
-    #: On each host's own storage; copied while the guest runs.
+    #: On each host's own storage; the engine copies it, and every write, while the guest runs.
     MIRROR = "mirror"
+    #: On each host's own storage; copied as a file while the guest runs, and once more what changed
+    #: while it stands still: for engines that cannot mirror.
+    COPY = "copy"
     #: On this host only; the domain does not move.
     LOCAL = "local"
+
+    @property
+    def travels(self) -> bool:
+        """Whether the image itself goes to the other host."""
+        return self in (Placement.MIRROR, Placement.COPY)
 
 
 class Cache(enum.StrEnum):
@@ -41,7 +49,7 @@ class Cache(enum.StrEnum):
 
 
 class After(enum.StrEnum):
-    """What becomes of the source's image once the mirrored domain runs over there."""
+    """What becomes of the source's image once the domain runs over there on its copy."""
 
     #: It is renamed to ``NAME.moved-MIGRATION``.
     KEEP = "keep"
@@ -49,13 +57,17 @@ class After(enum.StrEnum):
 
 
 def _consistent(options: dict[str, Any]) -> dict[str, Any]:
-    mirror = options.get("placement") == Placement.MIRROR
-    if mirror and options.get("readonly"):
-        raise vol.Invalid("a read-only disk cannot be mirrored; expected shared", ["placement"])
-    if options.get("verify") and not mirror:
-        raise vol.Invalid("only a mirrored disk can be compared (placement: mirror)", ["verify"])
-    if "after" in options and not mirror:
-        raise vol.Invalid("only a mirrored disk leaves an image behind", ["after"])
+    placement = Placement(options.get("placement", Placement.LOCAL))
+    if placement is Placement.MIRROR and options.get("readonly"):
+        raise vol.Invalid(
+            "a read-only disk cannot be mirrored; expected copy or shared", ["placement"]
+        )
+    if placement is Placement.COPY and Options.of(options).format is not Format.RAW:
+        raise vol.Invalid("only a raw image can be copied so; expected mirror", ["placement"])
+    if "verify" in options and placement is not Placement.MIRROR:
+        raise vol.Invalid("only a mirror has the choice (a copy is always compared)", ["verify"])
+    if "after" in options and not placement.travels:
+        raise vol.Invalid("only a disk that is copied leaves an image behind", ["after"])
     return options
 
 
@@ -72,7 +84,7 @@ SCHEMA = vol.All(
     _consistent,
 )
 
-HOST_SCHEMA = {"directories": {path: path}}
+HOST_SCHEMA = {"directories": {path: path}, "address": vol.All(str, vol.Length(min=1))}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,3 +115,8 @@ class Options:
             verify=bool(options.get("verify", False)),
             after=After(options.get("after", After.KEEP)),
         )
+
+    @property
+    def compares(self) -> bool:
+        """Whether both ends read the disk and compare it while the domain stands still."""
+        return self.verify or self.placement is Placement.COPY

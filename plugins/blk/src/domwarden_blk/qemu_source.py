@@ -56,7 +56,7 @@ class QemuSource:
                     return
                 await events.wait(_POLL_SECONDS)
 
-    async def settle(self, address: SocketAddress) -> None:
+    async def settle(self, address: SocketAddress, _context: JobContext) -> None:
         """Ask the ready job to end: it writes what is missing, then completes without a pivot."""
         del address
         if _settled(job := await self._state()):
