@@ -71,7 +71,8 @@ def test_each_key_of_the_domain_file_is_documented(heading, section) -> None:
 
 def test_each_key_of_the_host_file_is_documented() -> None:
     """Each key that the core reads of a host file has its row."""
-    own = {*keys.host_keys().keys, "peers", "drivers", "peers.NAME.config"}
+    own = {*keys.host_keys().keys, "peers", "drivers"}
+    own |= {f"peers.NAME.{key}" for key in keys.peer_keys().keys}
     assert HOST.rows("The host") == own
 
 

@@ -110,4 +110,6 @@ def test_every_verb_that_prints_can_print_json() -> None:
     for verb in VERBS:
         command = Verbs().get_command(click.Context(click.Group()), verb)
         assert command is not None
+        if verb == "peer":
+            continue  # it speaks nothing else
         assert "--json" in {word for option in command.params for word in option.opts}, verb

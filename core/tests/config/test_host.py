@@ -23,6 +23,13 @@ def test_a_whole_file_becomes_a_host(tmp_path: Path):
     )
 
 
+def test_a_peer_may_be_reached_by_a_command(tmp_path: Path):
+    file = tmp_path / "alpha.yaml"
+    file.write_text("host: alpha\npeers: {beta: {command: [ssh, beta, domwarden, peer]}}\n")
+    beta = Peer("beta", command=("ssh", "beta", "domwarden", "peer"))
+    assert load_host(file).peers == {"beta": beta}
+
+
 def test_a_name_is_enough(tmp_path: Path):
     file = tmp_path / "alpha.yaml"
     file.write_text("host: 1-alpha.example\n")
@@ -40,7 +47,11 @@ def test_a_name_is_enough(tmp_path: Path):
         ),
         ("host: a\npeers: [b]", "2:8: peers: wrong value, a list: expected a mapping"),
         ("host: a\npeers: {b: c}", "2:9: peers.b: wrong value 'c': expected a mapping"),
-        ("host: a\npeers: {b: {}}", "2:9: peers.b: missing key 'config': The peer's host file."),
+        ("host: a\npeers: {b: {}}", "2:9: peers.b: has no way to be reached: write either config"),
+        ("host: a\npeers: {b: {config: c, command: [d]}}", "2:9: peers.b: has two ways to be"),
+        ("host: a\npeers: {b: {command: []}}", "peers.b.command: wrong value"),
+        ("host: a\npeers: {b: {command: ssh}}", "peers.b.command: wrong value 'ssh'"),
+        ("host: a\npeers: {b: {command: [1]}}", "peers.b.command[0]: wrong value '1'"),
         ("host: a\npeers: {a: {config: c}}", "2:9: peers.a: is this host itself"),
         ("host: a\npeers: {'/': {config: c}}", "2:9: peers./: is no name for a host: expected"),
         ("host: a\ndrivers: {disc: {}}", "no driver 'disc' is installed: did you mean 'disk'?"),

@@ -20,6 +20,7 @@ VERBS = {
     "save": "Save a running domain to a directory.",
     "restore": "Bring a saved domain back.",
     "guard": "Kick this machine's watchdogs as long as it is healthy.",
+    "peer": "Answer another host's domwarden; it starts this by itself.",
     "recover": "Settle what an earlier run left unfinished.",
     "demo": "Guard, hang and move a domain, and draw what happened.",
 }

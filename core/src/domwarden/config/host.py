@@ -24,10 +24,11 @@ _SECTIONS = ("peers", "drivers")
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """Another host: its name, and its host file."""
+    """Another host: its name, and its host file here or the command that reaches it."""
 
     name: str
-    config: Path
+    config: Path | None = None
+    command: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +64,14 @@ def _peers(root: Mapping, report: Report) -> dict[str, Peer]:
             report.add(mark, path, "is this host itself", "name other hosts only")
         if is_mapping(entry, mark, path, report):
             read = check(report, keys.peer_keys(), entry, path, at=mark)
-            if read is not None:
-                found[name] = Peer(name, Path(read["config"]))
+            if read is None:
+                continue
+            if len(read) != 1:
+                what = "has two ways" if read else "has no way"
+                report.add(mark, path, f"{what} to be reached", "write either config or command")
+                continue
+            config = Path(read["config"]) if "config" in read else None
+            found[name] = Peer(name, config, tuple(read.get("command", ())))
     return found
 
 

@@ -157,7 +157,14 @@ def peer_keys() -> Section:
     """Return the keys of one peer in a host file."""
     import voluptuous as v  # as above
 
-    return _own({v.Required("config", description="The peer's host file."): path})
+    word = v.All(str, v.Length(min=1, msg="expected a word"))
+    words = v.All([word], v.Length(min=1, msg="expected at least one word"))
+    return _own({
+        v.Optional("config", description="The peer's host file, where it is on this machine."):
+            path,
+        v.Optional("command", description="What runs `domwarden peer` over there, by words."):
+            words,
+    })  # fmt: skip
 
 
 def _positive_duration() -> Any:

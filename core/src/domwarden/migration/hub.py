@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domwarden.contract import (
@@ -17,6 +19,7 @@ from domwarden.contract import (
 )
 from domwarden.journal import MigrationRecord
 from domwarden.journal.lock import DomainLock
+from domwarden.migration.commandlink import CommandLink
 from domwarden.migration.destination import DestinationSide
 from domwarden.migration.far import FarEnd, LocalEnd, RemoteEnd
 from domwarden.migration.link import Link, LocalLink, Message
@@ -39,6 +42,22 @@ def _as_it_is(_peer: str, link: Link) -> Link:
     return link
 
 
+class _HubLink(LocalLink):
+    """The way to a peer whose host file is on this machine: its hub is in this process."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub.receiver.answer)
+        self._hub = hub
+
+    def forget(self, migration: str) -> None:
+        """Let the peer's end of a move go."""
+        self._hub.receiver.forget(migration)
+
+    async def aclose(self) -> None:
+        """Close the peer's hub."""
+        await self._hub.__aexit__(None, None, None)
+
+
 class Hub:
     """One host in this process; an async context manager. Peers are opened when first needed."""
 
@@ -57,7 +76,7 @@ class Hub:
         self._wrap_link = wrap_link
         # Not self.observer itself: a verb may set its own for as long as it runs.
         self.receiver = Receiver(self.site, self.observe, self.settle_as_source)
-        self._peers: dict[str, Hub] = {}
+        self._links: dict[str, Link] = {}
 
     async def __aenter__(self) -> Hub:
         await self.site.__aenter__()
@@ -65,9 +84,9 @@ class Hub:
 
     async def __aexit__(self, *exc: object) -> None:
         self.receiver.close()
-        for peer in self._peers.values():
-            await peer.__aexit__(*exc)
-        self._peers.clear()
+        links = list(self._links.values())
+        self._links.clear()
+        await asyncio.gather(*(link.aclose() for link in links))
         await self.site.__aexit__(*exc)
 
     def observe(self, moment: Moment) -> None:
@@ -79,21 +98,25 @@ class Hub:
         if peer not in self.site.peers:
             known = ", ".join(sorted(self.site.peers)) or "none"
             raise PermanentError(f"{peer} is no peer of {self.name}", hint=f"its peers: {known}")
-        if peer not in self._peers:
-            host_file = self.ports.host_file(self.site.peers[peer])
-            if host_file.host.name != peer:
-                raise PermanentError(
-                    f"the host file {self.site.peers[peer]} of peer {peer} is"
-                    f" {host_file.host.name}'s"
-                )
-            hub = Hub(host_file, self.ports, observer=self.observe, wrap_link=self._wrap_link)
-            self._peers[peer] = await hub.__aenter__()
-        return self._wrap_link(peer, LocalLink(self._peers[peer].receiver.answer))
+        if peer not in self._links:
+            known_by = self.site.peers[peer]
+            if known_by.config is None:
+                self._links[peer] = CommandLink(peer, known_by.command, self.observe)
+            else:
+                self._links[peer] = await self._local(peer, known_by.config)
+        return self._wrap_link(peer, self._links[peer])
+
+    async def _local(self, peer: str, path: Path) -> Link:
+        host_file = self.ports.host_file(path)
+        if host_file.host.name != peer:
+            raise PermanentError(f"the host file {path} of peer {peer} is {host_file.host.name}'s")
+        hub = Hub(host_file, self.ports, observer=self.observe, wrap_link=self._wrap_link)
+        return _HubLink(await hub.__aenter__())
 
     def forget(self, migration: str) -> None:
         """Let the peers' ends of a move go, whose unfinished rest is in their journals."""
-        for peer in self._peers.values():
-            peer.receiver.forget(migration)
+        for link in self._links.values():
+            link.forget(migration)
 
     def lock(self, domain: str) -> DomainLock:
         """Return the right to act on a domain here; take it by ``with``."""

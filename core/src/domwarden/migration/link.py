@@ -51,6 +51,14 @@ class Link(abc.ABC):
         answer: the peer may have done it, so it is asked again or looked at.
         """
 
+    def forget(self, migration: str) -> None:
+        """Let the peer's end of a move go, whose unfinished rest is in its journal; no waiting."""
+        return
+
+    async def aclose(self) -> None:
+        """End the way; idempotent."""
+        return
+
 
 class LocalLink(Link):
     """The way to a peer in this process; what passes is made JSON as on a wire."""

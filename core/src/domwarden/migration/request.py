@@ -18,7 +18,7 @@ from domwarden.migration.moments import Moment, Observer
 from domwarden.migration.outcome import Moved, MoveFailedError, Restored, Saved, Settled
 
 if TYPE_CHECKING:
-    from domwarden.config import HostFile
+    from domwarden.config import HostFile, Peer
 
 #: A driver that says nothing for so long is not waited for; it goes on all the same.
 SILENCE_SECONDS = 3600.0
@@ -60,7 +60,7 @@ class Request:
                 "state_directory": str(host.state_directory.absolute()),
                 "drivers": {name: dict(section) for name, section in host.drivers.items()},
             },
-            "peers": {n: str(p.config.absolute()) for n, p in self.host_file.peers.items()},
+            "peers": {name: _peer_as_json(peer) for name, peer in self.host_file.peers.items()},
             "verb": self.verb,
             "domain": self.domain,
             "peer": self.peer,
@@ -71,12 +71,12 @@ class Request:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
         """Rebuild a request from what :meth:`as_json` returned."""
-        from domwarden.config import HostFile, Peer  # here: voluptuous costs start-up time
+        from domwarden.config import HostFile  # here: voluptuous costs start-up time
 
         host = Host(
             data["host"]["name"], Path(data["host"]["state_directory"]), data["host"]["drivers"]
         )
-        peers = {name: Peer(name, Path(path)) for name, path in data["peers"].items()}
+        peers = {name: _peer_from_json(name, peer) for name, peer in data["peers"].items()}
         return cls(
             host_file=HostFile(host, peers),
             verb=Verb(data["verb"]),
@@ -85,6 +85,18 @@ class Request:
             path=Path(data["path"]) if data["path"] is not None else None,
             fenced=tuple(data["fenced"]),
         )
+
+
+def _peer_as_json(peer: Peer) -> dict[str, Any]:
+    config = str(peer.config.absolute()) if peer.config is not None else None
+    return {"config": config, "command": list(peer.command)}
+
+
+def _peer_from_json(name: str, data: Mapping[str, Any]) -> Peer:
+    from domwarden.config import Peer  # as above
+
+    config = Path(data["config"]) if data["config"] is not None else None
+    return Peer(name, config, tuple(data["command"]))
 
 
 _RESULTS: Mapping[str, type[Result]] = {"moved": Moved, "saved": Saved, "restored": Restored}

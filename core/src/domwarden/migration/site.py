@@ -23,7 +23,7 @@ from domwarden.migration.crash import CrashPoint, from_environment
 from domwarden.plan import EpochAnswer
 
 if TYPE_CHECKING:
-    from domwarden.config import HostFile
+    from domwarden.config import HostFile, Peer
     from domwarden.plugins import DomainRoom
 
 
@@ -76,7 +76,7 @@ class Site:
 
     def __init__(self, host_file: HostFile, ports: Ports) -> None:
         self.host: Host = host_file.host
-        self.peers: Mapping[str, Path] = {n: p.config for n, p in host_file.peers.items()}
+        self.peers: Mapping[str, Peer] = host_file.peers
         self.ports = ports
         self.journal = ports.journal(self.host.state_directory)
         self._engines: dict[str, Engine] = {}

@@ -1,0 +1,130 @@
+"""The asking half of the protocol, on one stream that is open."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+from domwarden.contract import DomwardenError, OutcomeUnknownError
+from domwarden.migration import wire
+from domwarden.migration.link import Message, error_from_json
+from domwarden.migration.moments import Moment, Observer
+
+
+class Conversation:
+    """Messages and their answers on one stream; ended for good when it ends or falls silent."""
+
+    def __init__(
+        self,
+        peer: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        observer: Observer,
+    ) -> None:
+        self._peer = peer
+        self._reader = reader
+        self._writer = writer
+        self._observer = observer
+        self._answers: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
+        self._last = 0
+        #: Why no more messages can be sent; empty as long as they can.
+        self.ended = ""
+        self._listening = asyncio.create_task(self._listen(), name=f"{peer}/link/listen")
+        self._pinging = asyncio.create_task(self._ping(), name=f"{peer}/link/ping")
+
+    async def ask(self, message: Message) -> Mapping[str, Any]:
+        """Send a message and return its answer; raises as :meth:`Link.send` does."""
+        self._last += 1
+        number = self._last
+        line = wire.encode(wire.message_as_json(number, message))
+        if self.ended:
+            raise self._unknown(message.step)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Mapping[str, Any]] = loop.create_future()
+        self._answers[number] = answer
+        seconds = wire.seconds_for(message.step)
+        try:
+            async with asyncio.timeout(seconds):
+                self._writer.write(line)
+                with contextlib.suppress(OSError):  # the listener hears of the end too
+                    await self._writer.drain()
+                return await answer
+        except TimeoutError:
+            self._tell({"cancel": number})
+            raise OutcomeUnknownError(
+                f"{self._peer} did not answer {message.step} in {seconds:g} s"
+            ) from None
+        except asyncio.CancelledError:
+            self._tell({"cancel": number})
+            raise
+        finally:
+            del self._answers[number]
+
+    def forget(self, migration: str) -> None:
+        """Have the peer let go of a move."""
+        self._tell({"forget": migration})
+
+    async def aclose(self) -> None:
+        """End it; what has no answer yet gets none. The stream stays open for who made it."""
+        self._end("it was closed")
+        for task in (self._listening, self._pinging):
+            task.cancel()
+        await asyncio.gather(self._listening, self._pinging, return_exceptions=True)
+
+    def _tell(self, data: Mapping[str, Any]) -> None:
+        if not self.ended and not self._writer.is_closing():
+            self._writer.write(wire.encode(data))
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(wire.PING_SECONDS)
+            self._tell({"ping": 1})
+
+    async def _listen(self) -> None:
+        try:
+            while (said := await wire.read(self._reader, wire.SILENCE_SECONDS)) is not None:
+                self._hear(said)
+            self._end("the connection ended")
+        except TimeoutError:
+            self._end(f"it said nothing for {wire.SILENCE_SECONDS:g} s")
+        except (OSError, wire.FrameError) as error:
+            self._end(str(error))
+
+    def _hear(self, said: Mapping[str, Any]) -> None:
+        if "moment" in said:
+            # What one version tells, another one may not know; a move does not rest on it.
+            with contextlib.suppress(Exception):
+                self._observer(Moment.from_json(said["moment"]))
+            return
+        if "pong" in said:
+            return
+        number = said.get("id")
+        if number is None:
+            raise wire.FrameError(f"it did not understand us: {said.get('error')}")
+        answer = self._answers.get(number)
+        if answer is None or answer.done():
+            return  # nobody waits for it any more
+        if "error" in said:
+            answer.set_exception(_error(said["error"]))
+        else:
+            answer.set_result(said["answer"])
+
+    def _end(self, why: str) -> None:
+        if self.ended:
+            return
+        self.ended = why
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(self._unknown("us"))
+
+    def _unknown(self, step: str) -> OutcomeUnknownError:
+        return OutcomeUnknownError(f"{self._peer} did not answer {step}: {self.ended}")
+
+
+def _error(data: Any) -> DomwardenError:
+    try:
+        return error_from_json(data)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return OutcomeUnknownError(f"an error came that cannot be read: {data!r}")
