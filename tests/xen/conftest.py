@@ -16,9 +16,15 @@ from ..testbeds.xen.host import QEMU
 _bed = pytest.StashKey[Bed]()
 
 
+@pytest.fixture
+def bed(booted_bed: Bed) -> Iterator[Bed]:
+    """Both hosts, up and linked; afterwards guests are ended, and a dead host is booted again."""
+    yield booted_bed
+    asyncio.run(booted_bed.tidy())
+
+
 @pytest.fixture(scope="session")
-def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
-    """Both hosts, up; whoever starts a domain on them ends it."""
+def booted_bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
     program("xen", QEMU)
     try:
         made = Bed.prepare()

@@ -38,6 +38,7 @@ MODULES = [
     "i6300esb",
     "ib700wdt",
     "xen_wdt",
+    "xen_privcmd",
     "xen_blkfront",
     "xen_netfront",
     "msr",

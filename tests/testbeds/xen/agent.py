@@ -199,7 +199,7 @@ async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 async def main(port: int) -> None:
     """Listen for ever."""
     server = await asyncio.start_server(serve, port=port, limit=_LINE_BYTES)
-    Path("/dev/console").write_text("\nDOM0-READY\n")
+    await asyncio.to_thread(Path("/dev/console").write_text, "\nDOM0-READY\n")
     async with server:
         await server.serve_forever()
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from .build import Image, build
+from .guests import destroy_all
 from .host import Host
+from .library import library
 
 
 @dataclass
@@ -46,12 +48,18 @@ class Bed:
         try:
             for host in self.hosts:
                 host.start()
+            packed = await asyncio.to_thread(library)
             async with asyncio.TaskGroup() as group:
                 for host in self.hosts:
-                    group.create_task(host.ready(), name=host.name)
+                    group.create_task(_make_ready(host, packed), name=host.name)
         except BaseExceptionGroup as errors:
             self.kill()
             raise errors.exceptions[0] from None
+
+    async def refresh(self) -> None:
+        """Bring the present sources of domwarden into both hosts."""
+        packed = await asyncio.to_thread(library)
+        await asyncio.gather(*(host.install(packed) for host in self.hosts))
 
     async def cut(self) -> None:
         """Cut the link between the hosts: silence, no reset."""
@@ -60,6 +68,16 @@ class Bed:
     async def restore(self) -> None:
         """Join the hosts again."""
         await asyncio.gather(*(host.set_link(up=True) for host in self.hosts))
+
+    async def tidy(self) -> None:
+        """Bring both hosts back to how they were booted: alive, linked, without guests."""
+        for host in self.hosts:
+            if host.alive():
+                host.thaw()
+                await destroy_all(host)
+            else:
+                await host.reboot()
+        await self.restore()
 
     def kill(self) -> None:
         """End both QEMU processes; the logs stay until `remove`."""
@@ -70,6 +88,11 @@ class Bed:
         """End both hosts and remove all that they left here."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+async def _make_ready(host: Host, packed: bytes) -> None:
+    await host.ready()
+    await host.install(packed)
 
 
 @asynccontextmanager

@@ -13,17 +13,18 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
 if not __package__:  # run as a script: make the relative imports below work
-    sys.path.insert(0, str(HERE.parents[2]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
     __package__ = "tests.testbeds.xen"
 
 from ..guest.build import build as build_guest
 from ..guest.packages import BuildError, kernel_package, require_tools
+from ..guest.packages import unpack as unpack_alone
 from ..guest.pvh import unpacked_kernel
 from .debian import closure, unpack
 from .dom0 import PACKAGES, write_disk, write_initramfs
 
+HERE = Path(__file__).resolve().parent
 #: What decides about the image, beside the guest that is in it.
 SOURCES = (
     *("build.py", "debian.py", "dom0.py", "dom0-init", "initrd-init", "agent.py"),
@@ -80,9 +81,8 @@ def _build_into(place: Path, out: Path, guest_vmlinuz: Path, guest_initrd: Path)
         tree, kernel, result = scratch / "tree", scratch / "kernel", scratch / "result"
         result.mkdir()
         packages = closure(PACKAGES)
-        (linux,) = [each for each in closure([kernel_package()]) if each.name == kernel_package()]
         unpack(packages, out / "packages", tree)
-        unpack([linux], out / "packages", kernel)
+        linux = unpack_alone([kernel_package()], out / "packages", kernel)
         for file, target in ((guest_initrd, GUEST_INITRD), (guest_vmlinuz, GUEST_KERNEL)):
             content = file.read_bytes()
             there = tree / target.lstrip("/")
@@ -94,7 +94,7 @@ def _build_into(place: Path, out: Path, guest_vmlinuz: Path, guest_initrd: Path)
             write_disk(tree, kernel, result)
         except (KeyError, ValueError) as error:
             raise BuildError(f"a package is not as expected: {error}") from error
-        manifest = {"packages": [each.file for each in (*packages, linux)]}
+        manifest = {"packages": [*(each.file for each in packages), *linux]}
         (result / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         result.rename(place)
 

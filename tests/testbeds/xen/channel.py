@@ -87,9 +87,10 @@ class Channel:
     async def stream(
         self, *, timeout_seconds: float = 15.0, **target: Any
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        """Enter a stream of bytes to `unix=PATH`, `tcp=[HOST, PORT]`, `terminal=PATH` or `command=[...]`.
+        """Enter a stream of bytes to one thing in dom0.
 
-        A command's standard input and output are joined; it is killed when the stream is left.
+        `unix=PATH`, `tcp=[HOST, PORT]`, `terminal=PATH` or `command=[...]`: then standard
+        input and output are joined, and it is killed when the stream is left.
         Raises Dom0Error when there is nothing to join.
         """
         async with self._asked(

@@ -1,4 +1,4 @@
-"""Speaks with the test guest's shell over its serial console, a Unix socket of QEMU's."""
+"""Speaks with the test guest's shell over its serial console."""
 
 from __future__ import annotations
 
@@ -61,8 +61,13 @@ class Console:
         Raises TimeoutError when it does not within the time-out.
         """
         async with asyncio.timeout(timeout_seconds):
-            console = cls(*await _open(path))
-        console._task = asyncio.create_task(console._read(), name=f"console/{path.name}")
+            return cls.over(*await _open(path))
+
+    @classmethod
+    def over(cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Self:
+        """Return the console at the other end of a connection that is open already."""
+        console = cls(reader, writer)
+        console._task = asyncio.create_task(console._read(), name="console")
         return console
 
     async def wait_ready(self, *, timeout_seconds: float = 60.0) -> None:

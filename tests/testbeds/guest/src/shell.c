@@ -146,7 +146,7 @@ static const struct {
     {"timeleft", do_timeleft}, {"hang", do_hang}, {"count", do_count},
     {"scribble", do_scribble}, {"read", do_read}, {"write", do_write},
     {"dirty", do_dirty}, {"tpm", do_tpm}, {"mac", do_mac}, {"net", do_net}, {"pci", do_pci}, {"load", do_load},
-    {"poweroff", do_poweroff},
+    {"xen", do_xen}, {"poweroff", do_poweroff},
 };
 
 static void run_line(char *line)

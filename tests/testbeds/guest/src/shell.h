@@ -41,5 +41,6 @@ void do_mac(char **words);
 void do_net(char **words);
 void do_pci(char **words);
 void do_load(char **words);
+void do_xen(char **words);
 
 #endif

@@ -1,0 +1,91 @@
+"""Guests for the plain toolstack, as data, and the way to their consoles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from domwarden.testing.console import Console
+
+from .build import GUEST_INITRD, GUEST_KERNEL
+from .host import Host
+
+BRIDGE = "xenbr0"
+GUEST_MIB = 128
+CMDLINE = "console=hvc0 quiet mitigations=off cryptomgr.notests random.trust_cpu=on"
+#: Under TCG, on a machine that has other work too.
+BOOT_SECONDS = 90.0
+
+
+def config(
+    name: str,
+    *,
+    kind: str = "pvh",
+    memory_mib: int = GUEST_MIB,
+    disks: Sequence[str] = (),
+    macs: Sequence[str] = (),
+    **settings: str,
+) -> bytes:
+    """Return an xl configuration; `settings` (on_watchdog="restart") are taken as they are."""
+    values: dict[str, object] = {
+        "name": name,
+        "type": kind,
+        "kernel": GUEST_KERNEL,
+        "ramdisk": GUEST_INITRD,
+        "memory": memory_mib,
+        "vcpus": 1,
+        "extra": CMDLINE,
+        "disk": [
+            f"format=raw,vdev=xvd{'abcdef'[index]},access=rw,target={path}"
+            for index, path in enumerate(disks)
+        ],
+        "vif": [f"mac={mac},bridge={BRIDGE}" for mac in macs],
+        **settings,
+    }
+    # xl reads Python's own way of writing strings, numbers and lists.
+    return "".join(f"{key} = {value!r}\n" for key, value in values.items()).encode()
+
+
+async def create(host: Host, name: str, configuration: bytes) -> None:
+    """Start a guest; raises Dom0Error with what xl said."""
+    path = f"/var/test/{name}.cfg"
+    await host.put(path, configuration)
+    await host.output("xl", "create", path)
+
+
+@asynccontextmanager
+async def console(
+    host: Host, name: str, *, timeout_seconds: float = BOOT_SECONDS
+) -> AsyncIterator[Console]:
+    """Enter the console of a running guest once its shell answers."""
+    domid = (await host.output("xl", "domid", name)).strip()
+    terminal = await host.output("xenstore-read", f"/local/domain/{domid}/console/tty")
+    async with (
+        host.channel.stream(terminal=terminal.strip()) as ends,
+        Console.over(*ends) as made,
+    ):
+        await made.wait_ready(timeout_seconds=timeout_seconds)
+        yield made
+
+
+async def wait_state(host: Host, name: str, letter: str, *, timeout_seconds: float) -> None:
+    """Wait until `xl list` shows the letter in the guest's state: s suspended, w by its watchdog.
+
+    Raises TimeoutError.
+    """
+    async with asyncio.timeout(timeout_seconds):
+        while letter not in (await host.output("xl", "list", name)).splitlines()[1].split()[4]:
+            await asyncio.sleep(0.5)
+
+
+async def names(host: Host) -> list[str]:
+    """Return the names of all domains but dom0, half-made and renamed ones too."""
+    lines = (await host.output("xl", "list")).splitlines()[1:]
+    return [line.split()[0] for line in lines if not line.startswith("Domain-0 ")]
+
+
+async def destroy_all(host: Host) -> None:
+    """End every guest of a host, whatever state it is in."""
+    for name in await names(host):
+        await host.run(["xl", "destroy", name])
