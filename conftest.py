@@ -2,15 +2,30 @@
 
 import asyncio
 import inspect
+import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 ASYNC_LIMIT_SECONDS = 60.0
 
+#: Where a file is memory; a journal syncs there in no time.
+MEMORY = Path("/dev/shm")
+
 # Machines that run several suites at once make per-example deadlines a coin toss.
-settings.register_profile("domwarden", deadline=None, print_blob=True)
+settings.register_profile("domwarden", deadline=None, print_blob=True, max_examples=50)
+# `--hypothesis-profile=long`: the long suite asks every property so often.
+settings.register_profile("long", settings.get_profile("domwarden"), max_examples=1000)
 settings.load_profile("domwarden")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the tests' files in memory, except those of live tests, whose images want a disk."""
+    if "not live" in config.option.markexpr and os.access(MEMORY, os.W_OK):
+        os.environ.setdefault("TMPDIR", str(MEMORY))
+        tempfile.tempdir = None  # it may have been asked for already
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,17 +10,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import yaml
-
-
-def domwarden(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "domwarden", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=cwd,
-        check=False,
-    )
+from in_process import domwarden
 
 
 def hosts(directory: Path, domain: dict[str, object]) -> None:

@@ -11,16 +11,14 @@
 """
 
 import ast
-import contextlib
-import dataclasses
 import importlib
-import io
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import in_process
 import pytest
 import yaml
 from workspace import ROOT
@@ -89,14 +87,6 @@ def _commands(block: Block) -> list[tuple[str, list[str]]]:
     return found
 
 
-@dataclasses.dataclass(frozen=True)
-class Ran:
-    """What a command said and how it ended."""
-
-    status: int
-    output: str
-
-
 class Shell:
     """Runs commands in one directory; ours in this process, which saves half a second each."""
 
@@ -112,11 +102,11 @@ class Shell:
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("DOMWARDEN_HOST", raising=False)
 
-    def run(self, command: str) -> Ran:
+    def run(self, command: str) -> in_process.Ran:
         words = shlex.split(command)
         assert words[0] in _RUNNABLE, f"{words[0]} is not run in examples"
         if words[0] == "domwarden":
-            return _domwarden(words[1:])
+            return in_process.domwarden(*words[1:], together=True)
         if words[0] == "pytest":
             words = [sys.executable, "-m", *words, "-p", "no:cacheprovider"]
         elif words[0] == "python":
@@ -129,22 +119,7 @@ class Shell:
             timeout=_LIMIT_SECONDS,
             check=False,
         )
-        return Ran(done.returncode, done.stdout)
-
-
-def _domwarden(arguments: list[str]) -> Ran:
-    from domwarden.cli import main
-
-    said = io.StringIO()
-    status: object = 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["domwarden", *arguments])
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            try:
-                main()
-            except SystemExit as ended:
-                status = ended.code
-    return Ran(int(str(status or 0)), said.getvalue())
+        return in_process.Ran(done.returncode, done.stdout, "")
 
 
 def _matches(shown: list[str], output: str) -> bool:
@@ -177,9 +152,9 @@ def test_commands_run_as_shown(of: Page, tmp_path: Path, monkeypatch: pytest.Mon
                 if shown and shown[-1].startswith("# exits "):
                     status = int(shown.pop().removeprefix("# exits "))
                 ran = shell.run(command)
-                told = f"{block}: $ {command}\n{ran.output}"
-                assert ran.status == status, told
-                assert not shown or _matches(shown, ran.output), told
+                told = f"{block}: $ {command}\n{ran.stdout}"
+                assert ran.returncode == status, told
+                assert not shown or _matches(shown, ran.stdout), told
     finally:
         _stop_all(shell)
 
@@ -189,7 +164,7 @@ def _stop_all(shell: Shell) -> None:
     for host in ("a.yaml", "b.yaml"):
         if (shell.directory / host).exists():
             listed = shell.run(f"domwarden status --json -H {host}")
-            for name in re.findall(r'"name": "(\w+)"', listed.output):
+            for name in re.findall(r'"name": "(\w+)"', listed.stdout):
                 shell.run(f"domwarden stop {name} -H {host}")
 
 

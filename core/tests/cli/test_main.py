@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import in_process
 
 from domwarden.cli.verbs import VERBS, Verbs
 
@@ -52,25 +53,25 @@ def test_check_names_every_problem_and_exits_1(tmp_path: Path) -> None:
     assert "bad.yaml:2:9: engine:" in run.stdout
     assert "did you mean" in run.stdout
     assert "good.yaml" not in run.stdout
-    as_json = domwarden("check", "--json", "bad.yaml", cwd=tmp_path)
+    as_json = in_process.domwarden("check", "--json", "bad.yaml", cwd=tmp_path)
     assert {problem["line"] for problem in json.loads(as_json.stdout)} >= {2, 3}
 
 
 def test_check_of_good_files_exits_0_and_says_nothing_on_stdout(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text(DOMAIN.format(name="good"))
-    run = domwarden("check", "good.yaml", cwd=tmp_path)
+    run = in_process.domwarden("check", "good.yaml", cwd=tmp_path)
     assert (run.returncode, run.stdout) == (0, "")
 
 
 def test_plugins_and_schema_are_json_for_programs() -> None:
-    drivers = json.loads(domwarden("plugins", "--json").stdout)
+    drivers = json.loads(in_process.domwarden("plugins", "--json").stdout)
     assert {"kind", "name", "distribution", "version", "contract"} <= set(drivers[0])
-    assert json.loads(domwarden("schema").stdout)["$schema"]
+    assert json.loads(in_process.domwarden("schema").stdout)["$schema"]
 
 
 def test_an_unknown_domain_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "host.yaml").write_text("host: a\nstate: state\n")
-    run = domwarden("stop", "nobody", "-H", "host.yaml", cwd=tmp_path)
+    run = in_process.domwarden("stop", "nobody", "-H", "host.yaml", cwd=tmp_path)
     assert run.returncode == 1
     assert run.stderr.startswith("domwarden: ")
     assert "Traceback" not in run.stderr
@@ -81,11 +82,12 @@ def test_a_domain_lives_from_start_to_restore(tmp_path: Path) -> None:
     (tmp_path / "web1.yaml").write_text(DOMAIN.format(name="web1"))
 
     def run(*words: str) -> str:
-        done = domwarden(*words, "-H", "host.yaml", cwd=tmp_path)
+        done = in_process.domwarden(*words, "-H", "host.yaml", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    run("start", "web1.yaml")
+    started = domwarden("start", "web1.yaml", "-H", "host.yaml", cwd=tmp_path)
+    assert started.returncode == 0, started.stderr
     try:
         (status,) = json.loads(run("status", "--json"))
         assert (status["name"], status["state"]) == ("web1", "running")
@@ -94,7 +96,7 @@ def test_a_domain_lives_from_start_to_restore(tmp_path: Path) -> None:
         run("restore", "saved")
         (status,) = json.loads(run("status", "web1", "--json"))
         assert status["state"] == "running"
-        stale = domwarden("restore", "saved", "-H", "host.yaml", cwd=tmp_path)
+        stale = in_process.domwarden("restore", "saved", "-H", "host.yaml", cwd=tmp_path)
         assert stale.returncode == 1
         assert "stale-save" in stale.stderr
     finally:
@@ -103,7 +105,7 @@ def test_a_domain_lives_from_start_to_restore(tmp_path: Path) -> None:
 
 
 def test_check_without_files_is_wrong_usage() -> None:
-    assert domwarden("check").returncode == 2
+    assert in_process.domwarden("check").returncode == 2
 
 
 def test_every_verb_that_prints_can_print_json() -> None:

@@ -63,16 +63,16 @@ def test_a_thousand_files_take_seconds(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "".join(f"key{n}: 1\n" for n in range(20_000)),
-        GOOD + "more: [" + ", ".join(["a"] * 20_000) + "]\n",
-        GOOD.replace("parts: [", "parts: [" + "{nam: 1}, " * 20_000),
-        GOOD.replace("parts: [", "parts: [" + "1, " * 20_000),
+        "".join(f"key{n}: 1\n" for n in range(5_000)),
+        GOOD + "more: [" + ", ".join(["a"] * 5_000) + "]\n",
+        GOOD.replace("parts: [", "parts: [" + "{nam: 1}, " * 5_000),
+        GOOD.replace("parts: [", "parts: [" + "1, " * 5_000),
         "domain: a\nengine: tiny\nmemory: 1MiB\ndevices:\n"
-        + "".join(f"  d{n}: {{driver: d{n}}}\n" for n in range(20_000)),
-        "host: a\ndrivers:\n" + "".join(f"  d{n}: {{}}\n" for n in range(20_000)),
-        "host: a\npeers:\n" + "".join(f"  d{n}: {{}}\n" for n in range(20_000)),
-        f"domain: a\nengine: {'tiny' * 200_000}\n",
-        f"{'domain' * 100_000}: a\n",
+        + "".join(f"  d{n}: {{driver: d{n}}}\n" for n in range(5_000)),
+        "host: a\ndrivers:\n" + "".join(f"  d{n}: {{}}\n" for n in range(5_000)),
+        "host: a\npeers:\n" + "".join(f"  d{n}: {{}}\n" for n in range(5_000)),
+        f"domain: a\nengine: {'tiny' * 50_000}\n",
+        f"{'domain' * 25_000}: a\n",
     ],
     ids=["keys", "list", "items", "numbers", "devices", "drivers", "peers", "value", "key"],
 )
@@ -81,4 +81,5 @@ def test_a_huge_file_of_mistakes_takes_seconds(tmp_path, text):
     found = check_files(put(tmp_path, huge=text))
     assert 1 <= len(found) <= 201
     assert max(len(str(problem)) for problem in found) < 5000
-    assert time.process_time() - begun < 20
+    # What grew with the square of the mistakes would take far longer.
+    assert time.process_time() - begun < 10

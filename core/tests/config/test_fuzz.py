@@ -14,7 +14,7 @@ from domwarden.contract import ConfigError
 
 from .drivers import GOOD, HOST
 
-FIXTURES = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 SEEDS = (
     GOOD, HOST, "a: &x [1, *x]", "a: &x 1\nb: *x", "? [a]\n: b", "a: |\n  b\n c",
     "%YAML 1.1\n---\na",

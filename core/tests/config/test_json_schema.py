@@ -135,7 +135,7 @@ DOMAIN = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(DOMAIN)
 def test_every_file_that_check_accepts_is_accepted_by_the_schema(schema, tmp_path: Path, domain):
     file = tmp_path / "f.yaml"

@@ -144,7 +144,7 @@ def test_a_kill_at_any_point_is_recovered_in_any_order(
         shutil.rmtree(memory_directory / f"{index}")
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(
     kills=st.lists(st.integers(0, 80), min_size=2, max_size=4),
     hosts=st.lists(st.sampled_from("ab"), min_size=4, max_size=4),

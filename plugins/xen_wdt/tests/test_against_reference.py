@@ -92,7 +92,7 @@ class GuestClockComparison(Comparison):
 
 
 # every move makes a new machine: enough examples to meet each rule after each other one
-Comparison.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Comparison.TestCase.settings = settings(stateful_step_count=40)
 GuestClockComparison.TestCase.settings = Comparison.TestCase.settings
 TestHostClock = Comparison.TestCase
 TestGuestClock = GuestClockComparison.TestCase
