@@ -12,7 +12,7 @@ from workspace import ROOT, distributions
 
 from domwarden.cli.verbs import VERBS
 from domwarden.config import CheckKind, guard_keys, keys
-from domwarden.contract import DeviceHooks, EmbeddedHooks, QemuHooks
+from domwarden.contract import DeviceHooks, EmbeddedHooks, QemuHooks, XenHooks
 from domwarden.plan import JOB_STAGES
 from domwarden.plugins import Kind, installed, load
 from domwarden.plugins.hooks import arguments
@@ -29,7 +29,7 @@ PLUGINS = page("docs/plugins.md")
 EXAMPLES = {each.name: each.folder for each in distributions() if "examples/" in each.folder}
 
 
-@pytest.mark.parametrize("hooks", [DeviceHooks, EmbeddedHooks, QemuHooks])
+@pytest.mark.parametrize("hooks", [DeviceHooks, EmbeddedHooks, QemuHooks, XenHooks])
 def test_each_hook_is_documented(hooks) -> None:
     """Each hook has a row with its arguments, and no hook is described that does not exist."""
     signatures = {f"{hook}({', '.join(names)})" for hook, names in arguments(hooks).items()}
@@ -40,7 +40,7 @@ def test_no_hook_is_documented_that_does_not_exist() -> None:
     """The table of hooks holds nothing else."""
     known = {
         f"{hook}({', '.join(names)})"
-        for hooks in (DeviceHooks, EmbeddedHooks, QemuHooks)
+        for hooks in (DeviceHooks, EmbeddedHooks, QemuHooks, XenHooks)
         for hook, names in arguments(hooks).items()
     }
     assert PLUGINS.rows("The hooks") == known

@@ -51,7 +51,7 @@ class XenWdt:
         """Say what xl does after an expiry; every domain of Xen's has the timers already."""
         if self.CLOCK is not TimerClock.HOST:
             raise DriverError(
-                "xen_wdt: Xen's timers run on while a domain is stopped, clock: guest is not theirs",
+                "xen_wdt: Xen's timers run on in a stopped domain, clock: guest is not theirs",
                 hint="remove `clock`, or use an emulated card: hvm with i6300esb",
             )
         watchdog = domain.definition.watchdog
