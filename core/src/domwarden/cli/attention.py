@@ -13,16 +13,22 @@ if TYPE_CHECKING:
 
 def attention(status: DomainStatus) -> str:
     """Say what of a domain needs somebody's attention, or nothing."""
-    if not status.migration:
-        return status.broken
-    tried = {one.migration: one for one in status.settled}.get(status.migration)
-    why = f": {tried.outcome}: {tried.detail}" if tried else ""
-    return f"unfinished migration {status.migration}{why}"
+    from domwarden.migration import Outcome  # here: `domwarden --help` must not pay for it
+
+    stuck = {Outcome.UNKNOWN, Outcome.WAITING, Outcome.BROKEN}
+    tried = {one.migration: one for one in status.settled if one.outcome in stuck}
+    found = []
+    if status.migration and status.migration not in tried:
+        found.append(f"unfinished migration {status.migration}")
+    for migration, one in tried.items():
+        what = f"migration {migration}" if migration else "start or stop"
+        found.append(f"unfinished {what}: {one.outcome}: {one.detail}")
+    return "; ".join(found) or status.broken
 
 
 def tell_settled(moment: Moment) -> None:
     """Tell, on stderr, that something an earlier run left is settled now; an observer."""
-    from domwarden.migration import Outcome, What  # here: `domwarden --help` must not pay for it
+    from domwarden.migration import Outcome, What  # as above
 
     stuck = {Outcome.UNKNOWN, Outcome.WAITING, Outcome.BROKEN}
     if moment.what is What.SETTLED and moment.data["outcome"] not in stuck:

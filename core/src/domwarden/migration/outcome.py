@@ -21,6 +21,8 @@ class Outcome(enum.StrEnum):
     RESUMED = "resumed"
     #: The domain ended by itself at its source meanwhile; nothing of it was lost to the move.
     ENDED = "ended"
+    #: A start or a stop that was interrupted: the domain is stopped, its devices are closed.
+    STOPPED = "stopped"
     SAVED = "saved"
     RESTORED = "restored"
     #: The copy of a restore was given up; the save is as it was.

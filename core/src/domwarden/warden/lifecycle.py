@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from domwarden.contract import (
@@ -13,14 +14,16 @@ from domwarden.contract import (
     Engine,
     Job,
     PermanentError,
+    Refusal,
     RefusedError,
     RunState,
 )
-from domwarden.journal import DomainRecord, HistoryKind
-from domwarden.migration import Hub, ask_epochs
+from domwarden.journal import DomainRecord, Entry, HistoryKind, Hook, JobRecord, StepState
+from domwarden.migration import Hub, Moment, Outcome, Settled, Site, What, ask_epochs
 from domwarden.migration.jobs import Owner, bounded, run_jobs
 from domwarden.migration.moving import FAILURES
 from domwarden.plan import Desired, claim
+from domwarden.warden.stay import Stay, ended
 
 if TYPE_CHECKING:
     from domwarden.plugins import DomainRoom
@@ -54,69 +57,145 @@ async def start(
     room = site.room(definition)
     live = await engine.realize(definition, room)
     desired = Desired.PAUSED if paused else Desired.RUNNING
-    site.ports.at("start journal intent before")
-    await site.journal.write(DomainRecord(name, epoch, desired, live))
     room = site.room(live)
+    opening = room.open(_view(hub, live))
+    stay = Stay(DomainRecord(name, epoch, desired, live))
+    await _write(site, "start journal intent", stay.domain, *stay.begun(Hook.OPEN, opening))
     try:
-        await _open(hub, live, room)
+        await _open(hub, stay, room, opening)
         site.ports.at("start engine start before")
         await engine.start(live, room, held=paused)
     except FAILURES:
         # Also when cancelled: nothing half done stays behind.
-        await end(hub, name, live, graceful_seconds=0.0)
+        await end(hub, name, live, graceful_seconds=0.0, outcomes=stay.outcomes)
         raise
-    await site.journal.write(site.happened(name, HistoryKind.STARTED))
+    happened = site.happened(name, HistoryKind.STARTED)
+    await _write(site, "start journal started", happened, *stay.outcomes)
     await site.supervise(live)
     return live
 
 
 async def end(
-    hub: Hub, name: str, definition: Definition, *, graceful_seconds: float
+    hub: Hub,
+    name: str,
+    definition: Definition,
+    *,
+    graceful_seconds: float,
+    outcomes: Sequence[JobRecord] = (),
 ) -> tuple[str, ...]:
-    """End a domain, close its devices, and write it down; returns what failed on the way."""
+    """End a domain, close its devices, and write it down; returns what failed on the way.
+
+    ``outcomes`` are those of a start that failed.  An end that was interrupted goes on with the
+    devices that were not closed.
+    """
     site = hub.site
-    await site.engine(definition.engine).stop(name, graceful_seconds=graceful_seconds)
-    alarms = await _close(hub, definition)
     known = await site.journal.domain(name)
-    entries = [site.happened(name, HistoryKind.ALARM, alarm) for alarm in alarms]
     epoch = known.epoch if known else 0
-    await site.journal.write(
-        DomainRecord(name, epoch, Desired.STOPPED, definition),
-        site.happened(name, HistoryKind.ENDED),
-        *entries,
-    )
-    return alarms
+    stay = Stay(DomainRecord(name, epoch, Desired.STOPPED, definition))
+    closed = frozenset[str]()
+    if known is not None and known.desired is not Desired.STOPPED:
+        closed = ended(await site.journal.jobs(stay.key), Hook.CLOSE)
+    room = site.room(definition)
 
+    def closing() -> dict[str, Job | DriverError]:
+        answers = room.close(_view(hub, definition))
+        return {device: answer for device, answer in answers.items() if device not in closed}
 
-async def _open(hub: Hub, definition: Definition, room: DomainRoom) -> None:
-    answers = room.open(_view(hub, definition))
-    for answer in answers.values():
-        if isinstance(answer, DriverError):
-            raise answer
-    for problem in await _run(hub, definition, room, "open", answers, stop_early=True):
-        raise problem
-
-
-async def _close(hub: Hub, definition: Definition) -> tuple[str, ...]:
-    room = hub.site.room(definition)
-    answers = room.close(_view(hub, definition))
+    await _write(site, "stop journal intent", *outcomes, *stay.begun(Hook.CLOSE, closing()))
+    await site.engine(definition.engine).stop(name, graceful_seconds=graceful_seconds)
+    answers = closing()  # asked again: now the hypervisor's process is gone
     alarms = [str(answer) for answer in answers.values() if isinstance(answer, DriverError)]
     for device in reversed(answers):
         only = {device: answers[device]}
-        problems = await _run(hub, definition, room, "close", only, stop_early=False)
+        problems = await _run(hub, stay, room, Hook.CLOSE, only, stop_early=False)
         alarms += [str(problem) for problem in problems]
+    happened = [site.happened(name, HistoryKind.ALARM, alarm) for alarm in alarms]
+    happened.append(site.happened(name, HistoryKind.ENDED))
+    await _write(site, "stop journal stopped", stay.domain, *stay.outcomes, *happened)
     return tuple(alarms)
+
+
+async def settle(hub: Hub, known: DomainRecord) -> Settled | None:
+    """Bring a start or an end that was interrupted to its end; None where there is none.
+
+    The caller holds the domain's lock.  A domain that is there stays there; of one that is not, the
+    devices are closed.
+    """
+    site = hub.site
+    begun = await interrupted(hub, known)
+    if not begun or known.definition is None:
+        return None
+    state = await site.state(known.name, known.definition.engine)
+    if state in {RunState.ABSENT, RunState.ENDED}:
+        what = "start" if any(job.hook is Hook.OPEN for job in begun) else "stop"
+        alarms = await end(hub, known.name, known.definition, graceful_seconds=0.0)
+        detail = f"its {what} was interrupted; its devices are closed"
+        settled = Settled("", known.name, Outcome.STOPPED, detail, alarms)
+        hub.observe(_moment(hub, settled))
+        return settled
+    opened = [job for job in begun if job.hook is Hook.OPEN]
+    if opened and state is not RunState.UNKNOWN:
+        done = [dataclasses.replace(job, state=StepState.DONE) for job in opened]
+        started = site.happened(known.name, HistoryKind.STARTED)
+        await _write(site, "start journal started", started, *done)
+    return None
+
+
+async def interrupted(hub: Hub, known: DomainRecord) -> list[JobRecord]:
+    """Return the jobs of a start or an end that have no outcome."""
+    if known.desired not in {Desired.RUNNING, Desired.PAUSED}:
+        return []
+    jobs = await hub.site.journal.jobs(Stay(known).key)
+    return [job for job in jobs if job.state is StepState.BEGUN]
+
+
+def unfinished(name: str, host: str) -> Refusal:
+    """Say that an interrupted start or stop is what any verb would settle first."""
+    return Refusal(
+        code="unfinished",
+        reason=f"{host} has an unfinished start or stop of {name}: its devices are to be closed",
+        remedy="run `domwarden recover`, or start it",
+        host=host,
+    )
+
+
+def _moment(hub: Hub, settled: Settled) -> Moment:
+    return Moment(
+        hub.ports.clock(),
+        What.SETTLED,
+        settled.domain,
+        host=hub.name,
+        detail=settled.detail,
+        data=settled.as_json(),
+    )
+
+
+async def _write(site: Site, point: str, *entries: Entry) -> None:
+    site.ports.at(f"{point} before")
+    await site.journal.write(*entries)
+    site.ports.at(f"{point} after")
+
+
+async def _open(
+    hub: Hub, stay: Stay, room: DomainRoom, answers: Mapping[str, Job | DriverError]
+) -> None:
+    for answer in answers.values():
+        if isinstance(answer, DriverError):
+            raise answer
+    for problem in await _run(hub, stay, room, Hook.OPEN, answers, stop_early=True):
+        raise problem
 
 
 async def _run(
     hub: Hub,
-    definition: Definition,
+    stay: Stay,
     room: DomainRoom,
-    step: str,
+    step: Hook,
     answers: Mapping[str, Job | DriverError],
     *,
     stop_early: bool,
 ) -> list[DomwardenError]:
+    definition = room.domain.definition
     jobs = {device: answer for device, answer in answers.items() if isinstance(answer, Job)}
     owners = {
         device: Owner(
@@ -138,6 +217,9 @@ async def _run(
         sleep=hub.ports.sleep,
     )
     problems: list[DomwardenError] = []
+    for device in answers:
+        failed = device not in outcomes or outcomes[device].failed
+        stay.ended(step, device, StepState.FAILED if failed else StepState.DONE)
     for outcome in outcomes.values():
         if outcome.error is not None:
             problems.append(outcome.error)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domwarden.contract import (
+    ConflictError,
     Definition,
     DomwardenError,
     Engine,
@@ -27,6 +28,7 @@ from domwarden.migration import (
     Hub,
     Moved,
     Observer,
+    Outcome,
     Ports,
     Restored,
     Saved,
@@ -90,12 +92,12 @@ class Warden:
 
         Raises RefusedError when a peer may have it, PermanentError when it is here already.
         """
-        async with self._hub.acting(definition.name):
+        async with self._acting(definition.name):
             return await lifecycle.start(self._hub, definition, paused=paused, fenced=self._fenced)
 
     async def stop(self, name: str, *, graceful_seconds: float = 0.0) -> tuple[str, ...]:
         """End a domain and close its devices; returns what failed on the way. Idempotent."""
-        async with self._hub.acting(name):
+        async with self._acting(name):
             _, definition = await live_domain(self._hub, name)
             return await lifecycle.end(
                 self._hub, name, definition, graceful_seconds=graceful_seconds
@@ -103,7 +105,7 @@ class Warden:
 
     async def pause(self, name: str) -> None:
         """Stop a domain's processors; refused when its watchdog would run on and expire."""
-        async with self._hub.acting(name):
+        async with self._acting(name):
             known, engine = await self._running(name)
             definition = await self.live(name)
             if definition.watchdog is not None:
@@ -118,7 +120,7 @@ class Warden:
 
     async def resume(self, name: str) -> None:
         """Let a paused domain run."""
-        async with self._hub.acting(name):
+        async with self._acting(name):
             known, definition = await live_domain(self._hub, name)
             engine = self._hub.site.engine(definition.engine)
             state = (await engine.observe(name)).state
@@ -129,7 +131,7 @@ class Warden:
 
     async def reset(self, name: str) -> None:
         """Reset a domain as its reset button would."""
-        async with self._hub.acting(name):
+        async with self._acting(name):
             known, engine = await self._running(name)
             await engine.reset(name)
             await self._wrote(known, known.desired, HistoryKind.RESET)
@@ -222,6 +224,9 @@ class Warden:
             refusals += [one.refusal(here) for one in unfinished if one.stuck]
         except RefusedError as error:
             refusals += [*error.refusals, *(one.refusal(here) for one in unfinished)]
+            for record in await self._records(name):
+                if await lifecycle.interrupted(self._hub, record):
+                    refusals.append(lifecycle.unfinished(name, here))
         return Plan(name, here, peer, tuple(refusals), blackout_seconds, unfinished)
 
     async def migrate(self, name: str, peer: str, *, observer: Observer | None = None) -> Moved:
@@ -232,10 +237,11 @@ class Warden:
         with self._heard_by(observer):
             if self._driven_apart((await self.live(name)).engine):
                 request = Request(self._host_file, Verb.MIGRATE, domain=name, peer=peer)
+                await self._settle_stays(name)
                 result = await drive(request, self._hub.observe)
                 assert isinstance(result, Moved)
                 return result
-            async with self._hub.acting(name):
+            async with self._acting(name):
                 return await migrate(self._hub, name, peer)
 
     async def save(self, name: str, path: Path, *, observer: Observer | None = None) -> Saved:
@@ -243,10 +249,11 @@ class Warden:
         with self._heard_by(observer):
             if self._driven_apart((await self.live(name)).engine):
                 request = Request(self._host_file, Verb.SAVE, domain=name, path=path)
+                await self._settle_stays(name)
                 result = await drive(request, self._hub.observe)
                 assert isinstance(result, Saved)
                 return result
-            async with self._hub.acting(name):
+            async with self._acting(name):
                 return await save(self._hub, name, path)
 
     async def restore(self, path: Path, *, observer: Observer | None = None) -> Restored:
@@ -257,20 +264,44 @@ class Warden:
                 request = Request(
                     self._host_file, Verb.RESTORE, path=path, fenced=tuple(self._fenced)
                 )
+                await self._settle_stays(manifest.definition.name)
                 result = await drive(request, self._hub.observe)
                 assert isinstance(result, Restored)
                 return result
-            async with self._hub.acting(manifest.definition.name):
+            async with self._acting(manifest.definition.name):
                 return await restore(self._hub, path, fenced=self._fenced)
 
     async def settle(self, name: str | None, *, observer: Observer | None = None) -> list[Settled]:
         """Settle the unfinished moves of one domain, or of all."""
         with self._heard_by(observer):
-            return await self._hub.settle(name)
+            return [*await self._hub.settle(name), *await self._settle_stays(name)]
 
     async def recover(self, *, observer: Observer | None = None) -> list[Settled]:
         """Settle everything unfinished in this host's journal."""
         return await self.settle(None, observer=observer)
+
+    @contextlib.asynccontextmanager
+    async def _acting(self, name: str) -> AsyncIterator[None]:
+        """Settle what an earlier run left, then hold the domain's lock; errors as the hub's."""
+        async with self._hub.acting(name):
+            for record in await self._records(name):
+                await lifecycle.settle(self._hub, record)
+            yield
+
+    async def _settle_stays(self, name: str | None) -> list[Settled]:
+        """Settle starts and stops that were interrupted: of one domain, or of all."""
+        settled = []
+        for record in await self._records(name):
+            if not await lifecycle.interrupted(self._hub, record):
+                continue
+            try:
+                with self._hub.lock(record.name):
+                    settled.append(await lifecycle.settle(self._hub, record))
+            except ConflictError as error:
+                settled.append(Settled("", record.name, Outcome.WAITING, error.message))
+            except DomwardenError as error:
+                settled.append(Settled("", record.name, Outcome.BROKEN, str(error)))
+        return [one for one in settled if one is not None]
 
     def _driven_apart(self, engine: str) -> bool:
         if self._in_process is not None:
