@@ -101,7 +101,9 @@ class Hub:
         if peer not in self._links:
             known_by = self.site.peers[peer]
             if known_by.config is None:
-                self._links[peer] = CommandLink(peer, known_by.command, self.observe)
+                self._links[peer] = CommandLink(
+                    peer, known_by.command, self.observe, self.ports.reach
+                )
             else:
                 self._links[peer] = await self._local(peer, known_by.config)
         return self._wrap_link(peer, self._links[peer])

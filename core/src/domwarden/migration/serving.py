@@ -82,7 +82,13 @@ class Serving:
             name = f"{message.migration or 'link'}/{message.step}"
             task = asyncio.create_task(self._answer(number, message), name=name)
             self._tasks[number] = (message.migration, task)
-            task.add_done_callback(lambda _: self._tasks.pop(number))
+            task.add_done_callback(lambda task: self._answered(number, task))
+
+    def _answered(self, number: int, task: asyncio.Task[None]) -> None:
+        del self._tasks[number]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("an answer came to nothing: %r", error)
+            self._writer.close()  # whoever waits for it must not wait for long
 
     async def _answer(self, number: int, message: Message) -> None:
         if message.migration and message.step not in {"test", "settle"}:

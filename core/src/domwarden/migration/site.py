@@ -19,6 +19,8 @@ from domwarden.contract import (
     RunState,
 )
 from domwarden.journal import HistoryKind, HistoryRecord, Journal
+from domwarden.migration.command import Command
+from domwarden.migration.commandlink import Reach
 from domwarden.migration.crash import CrashPoint, from_environment
 from domwarden.plan import EpochAnswer
 
@@ -66,6 +68,8 @@ class Ports:
     journal: Callable[[Path], Journal] = _open_journal
     #: Sees to it that somebody follows a guarded domain's expiries; may block for a moment.
     supervise: Callable[[Host, str], None] = _supervise
+    #: Runs a peer's command.
+    reach: Reach = Command.start
     at: CrashPoint = dataclasses.field(default_factory=from_environment)
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

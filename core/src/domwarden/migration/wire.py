@@ -27,9 +27,9 @@ from domwarden.migration.link import Message
 VERSION = 1
 #: The longest line: a definition and every device's ticket of 64 KiB fit.
 LIMIT_BYTES = 4 * 1024 * 1024
-PING_SECONDS = 5.0
+PING_SECONDS = 3.0
 #: Whoever hears nothing for so long takes the other one for gone.
-SILENCE_SECONDS = 30.0
+SILENCE_SECONDS = 15.0
 
 #: How long an answer may take.  Steps are bounded at the peer, by its devices' and its engine's own
 #: time-outs, which count from a job's last report; this is for a peer that only seems to work.
