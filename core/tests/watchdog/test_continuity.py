@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from domwarden.contract import Armed, EngineError, WatchdogEntry
+from domwarden.contract import Armed, EngineError, Reading, WatchdogEntry
 from domwarden.migration import restore, save
+from domwarden.migration.destination import REARM_LOOK_SECONDS
 from domwarden.watchdog.continuity import watchdog_lost
 
 from ..migration.helpers import faulty, move, recover, running_domain
+from ..migration.toy_engine import ToyEngine
 from ..migration.world import Killed, World
 
 
@@ -45,6 +47,30 @@ async def test_a_timer_that_did_not_arrive_is_an_alarm_of_the_move(tmp_path: Pat
 
 async def test_a_timer_that_arrived_is_no_alarm(tmp_path: Path) -> None:
     assert await _moved(World(tmp_path), Armed.ARMED, Armed.ARMED) == ()
+
+
+@pytest.mark.parametrize(("looks", "lost"), [(3, False), (4, True)])
+async def test_a_guest_that_arms_a_new_timer_is_given_time_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int, lost: bool
+) -> None:
+    """Where the hypervisor drops timers: as long as the engine says, and not longer."""
+    monkeypatch.setattr(ToyEngine, "REARM_SECONDS", 2 * REARM_LOOK_SECONDS)
+    seen: list[Armed] = []
+
+    async def read(engine: ToyEngine, name: str) -> Reading:
+        if engine.host.name == "a":
+            return Reading(armed=Armed.ARMED)
+        seen.append(Armed.DISARMED if len(seen) + 1 < looks else Armed.ARMED)
+        return Reading(armed=seen[-1])
+
+    async def pass_at_once(_seconds: float) -> None:
+        pass
+
+    monkeypatch.setattr(ToyEngine, "read_watchdog", read)
+    monkeypatch.setattr("domwarden.migration.destination.asyncio.sleep", pass_at_once)
+    alarms = await _moved(World(tmp_path), Armed.ARMED, Armed.DISARMED)
+    assert bool(alarms) == lost
+    assert len(seen) == 3
 
 
 async def test_a_look_that_fails_is_no_alarm(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 from typing import Any, ClassVar
@@ -26,6 +27,9 @@ from domwarden.migration.moments import Observer, What
 from domwarden.migration.side import Side
 from domwarden.migration.site import Site
 from domwarden.plan import Action, Desired, Fact, View
+
+#: Where a guest has to arm a new timer after a move, it is looked for this often.
+REARM_LOOK_SECONDS = 0.5
 
 
 class DestinationSide(Side):
@@ -202,11 +206,20 @@ class DestinationSide(Side):
         return armed
 
     async def watchdog(self) -> Armed:
-        """Look whether the watchdog is armed; whatever hinders the look makes it unknown."""
+        """Look whether the watchdog is armed; whatever hinders the look makes it unknown.
+
+        A guest that has to arm a new timer after the move is given time for it.
+        """
         if self.definition.watchdog is None or not self.record.running:
             return Armed.UNKNOWN
+        left_seconds = self.engine.REARM_SECONDS if Fact.ARMED in self.facts else 0.0
         try:
-            return (await self.engine.read_watchdog(self.record.domain)).armed
+            while True:
+                armed = (await self.engine.read_watchdog(self.record.domain)).armed
+                if armed is not Armed.DISARMED or left_seconds <= 0.0:
+                    return armed
+                await asyncio.sleep(REARM_LOOK_SECONDS)
+                left_seconds -= REARM_LOOK_SECONDS
         except EngineError:
             return Armed.UNKNOWN
 

@@ -56,6 +56,9 @@ class XenEngine(EngineContract):
         {Action.NMI, Action.NOTIFY, Action.SHUTDOWN}
     )
 
+    #: Xen drops the timers of a domain in every save and migration; Linux' driver arms a new one.
+    REARM_SECONDS: ClassVar[float] = 15.0
+
     def __init__(self, host: Host) -> None:
         super().__init__(host)
         self._options = HostOptions(**host.settings("xen"))
