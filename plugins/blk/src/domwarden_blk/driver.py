@@ -30,6 +30,7 @@ from domwarden_blk.names import on_host
 from domwarden_blk.options import HOST_SCHEMA, SCHEMA, Options, Placement
 from domwarden_blk.saved import Saved
 from domwarden_blk.shared import Shared
+from domwarden_blk.xen import xen_disk
 
 Run = Callable[[JobContext], Awaitable[JobResult]]
 
@@ -59,6 +60,12 @@ class Blk:
             is_device=opening.is_node(image),
             arrives=opening.arrives(domain, self.options),
         )
+
+    @hookimpl(optionalhook=True)
+    def xl_config(self, domain: Domain) -> Mapping[str, Any]:
+        """One disk; the guest calls it by its place among the disks of the file."""
+        image = opening.image_of(domain, self.options)
+        return {"disk": [xen_disk(domain, self.options, image)]}
 
     @hookimpl(optionalhook=True)
     def attach(self, domain: Domain, machine: Machine) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from domwarden.contract import CONTRACT, Domain, Machine, QemuArgument, TimerClock, hookimpl
 from domwarden_hvm_wdt.i6300esb_card import I6300esbCard
+from domwarden_hvm_wdt.xen import device_model
 
 
 class I6300esb:
@@ -26,6 +27,11 @@ class I6300esb:
     def qemu_args(self, domain: Domain) -> list[QemuArgument]:
         """QEMU emulates it; ``-action watchdog=`` is the engine's."""
         return [QemuArgument("device", {"driver": "i6300esb", "id": self.id})]
+
+    @hookimpl(optionalhook=True)
+    def xl_config(self, domain: Domain) -> Mapping[str, Any]:
+        """Have Xen's device model emulate it."""
+        return device_model(domain, {"driver": "i6300esb", "id": self.id})
 
     @hookimpl(optionalhook=True)
     def attach(self, domain: Domain, machine: Machine) -> bool:

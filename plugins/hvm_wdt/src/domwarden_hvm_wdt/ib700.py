@@ -7,6 +7,7 @@ from typing import Any
 
 from domwarden.contract import CONTRACT, Domain, Machine, QemuArgument, TimerClock, hookimpl
 from domwarden_hvm_wdt.ib700_card import Ib700Card
+from domwarden_hvm_wdt.xen import device_model
 
 
 class Ib700:
@@ -26,6 +27,11 @@ class Ib700:
     def qemu_args(self, domain: Domain) -> list[QemuArgument]:
         """QEMU emulates it; ``-action watchdog=`` is the engine's."""
         return [QemuArgument("device", {"driver": "ib700", "id": self.id})]
+
+    @hookimpl(optionalhook=True)
+    def xl_config(self, domain: Domain) -> Mapping[str, Any]:
+        """Have Xen's device model emulate it."""
+        return device_model(domain, {"driver": "ib700", "id": self.id})
 
     @hookimpl(optionalhook=True)
     def attach(self, domain: Domain, machine: Machine) -> bool:

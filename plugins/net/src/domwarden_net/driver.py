@@ -12,6 +12,7 @@ from domwarden.contract import (
     End,
     Job,
     Machine,
+    PermanentError,
     QemuArgument,
     Step,
     hookimpl,
@@ -51,6 +52,19 @@ class Net:
             QemuArgument("netdev", backend),
             QemuArgument("device", {**card, "mac": self._mac(domain), "romfile": ""}),
         ]
+
+    @hookimpl(optionalhook=True)
+    def xl_config(self, domain: Domain) -> Mapping[str, Any]:
+        """Return a card that Xen's own script joins to the bridge (xl-network-configuration(5)).
+
+        Raises PermanentError for a network that Xen does not have.
+        """
+        bridge = self._bridge(domain)
+        if bridge is None:
+            raise PermanentError(
+                f"network card {self.id}: xen has no network of its own", hint="name a bridge"
+            )
+        return {"vif": [{"mac": self._mac(domain), "bridge": bridge}]}
 
     @hookimpl(optionalhook=True)
     def attach(self, domain: Domain, machine: Machine) -> bool:

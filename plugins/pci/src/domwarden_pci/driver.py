@@ -12,6 +12,7 @@ from domwarden.contract import (
     End,
     Job,
     Movement,
+    PermanentError,
     QemuArgument,
     Refusal,
     Step,
@@ -42,6 +43,14 @@ class Pci:
         """Return the device; one that was unplugged for the move comes later."""
         arrives = domain.end is End.DESTINATION and domain.movement is not None
         return [QemuArgument("device", self._value(domain), later=arrives and self.options.unplugs)]
+
+    @hookimpl(optionalhook=True)
+    def xl_config(self, domain: Domain) -> Mapping[str, Any]:
+        """Return the host's device; raises PermanentError for one of QEMU's."""
+        here = self.options.host_here(domain.host.settings(NAME))
+        if here is None:
+            raise PermanentError(f"PCI device {self.options.model}: xen has no emulated one")
+        return {"pci": [here]}
 
     @hookimpl
     def migrate(self, domain: Domain, step: Step) -> Job | Refusal | None:
@@ -98,8 +107,14 @@ class Pci:
 
     def _refusal(self, domain: Domain) -> Refusal | None:
         what = f"PCI device {self.options.host or self.options.model}"
+        leaves = "be saved" if domain.movement is Movement.SAVE else "move"
+        if domain.definition.engine == "xen":
+            return Refusal(
+                "pci-device",
+                f"{what} is part of its host, and a guest of xen cannot {leaves} with it",
+                "stop the domain, take the device out of its file, and start it again",
+            )
         if not self.options.unplugs:
-            leaves = "be saved" if domain.movement is Movement.SAVE else "move"
             return Refusal(
                 "pci-device",
                 f"{what} is part of its host and cannot {leaves} with the guest",

@@ -12,6 +12,7 @@ from domwarden.contract import (
     Job,
     Machine,
     Movement,
+    PermanentError,
     QemuArgument,
     Refusal,
     Step,
@@ -55,6 +56,16 @@ class Tpm:
                 {"driver": f"tpm-{self.options.model}", "id": self.id, "tpmdev": backend},
             ),
         ]
+
+    @hookimpl(optionalhook=True)
+    def xl_config(self, domain: Domain) -> Mapping[str, Any]:
+        """Nothing for Xen itself: the external tool serves the TPM and moves its state.
+
+        Raises PermanentError for a TPM that would have to be in the stream.
+        """
+        if self.options.move is not Move.TOOL:
+            raise PermanentError(f"TPM {self.id}: xen's stream carries none", hint="say move: tool")
+        return {}
 
     @hookimpl(optionalhook=True)
     def attach(self, domain: Domain, machine: Machine) -> bool:

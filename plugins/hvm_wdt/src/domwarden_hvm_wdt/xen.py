@@ -1,0 +1,37 @@
+"""A card in the device model of Xen's hvm guests (QEMU, in dom0 or in a stub domain)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from domwarden.contract import Action, Domain, PermanentError
+
+#: What QEMU as Xen's device model can do to its guest, and its word for it.  A reset or a power-off
+#: of the device model becomes a shut-down code of Xen's, which xl answers by ``on_reboot`` and
+#: ``on_poweroff``; to stop the processors, or to interrupt them, is not QEMU's there.
+ACTIONS: Mapping[Action, str] = {
+    Action.RESET: "reset",
+    Action.POWEROFF: "poweroff",
+    Action.NOTIFY: "none",
+}
+
+
+def device_model(domain: Domain, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the device model's arguments; raises PermanentError where there is no such card."""
+    kind = str(domain.definition.options.get("type", "pvh"))
+    if kind != "hvm":
+        raise PermanentError(
+            f"a {kind} guest of xen has no emulated cards, so no {card['driver']}",
+            hint="type: hvm, or the watchdog xen_wdt",
+        )
+    watchdog = domain.definition.watchdog
+    action = watchdog.action if watchdog is not None else Action.RESET
+    if action not in ACTIONS:
+        raise PermanentError(
+            f"the {card['driver']} of an hvm guest of xen cannot do {action}",
+            hint=f"use {', '.join(sorted(ACTIONS))}, or the watchdog xen_wdt",
+        )
+    arguments = ["-device", json.dumps(card, separators=(",", ":"))]
+    return {"device_model_args_hvm": [*arguments, "-action", f"watchdog={ACTIONS[action]}"]}
