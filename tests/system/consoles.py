@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from domwarden.testing.console import Console
+from domwarden.testing.evidence import evidence
 
 _COUNT = re.compile(rb"^count (\d+)\n", re.MULTILINE)
 
@@ -39,9 +40,13 @@ class Consoles:
 
     async def on(self, host: str, *, seconds: float) -> Console:
         """Return the console of the copy that is on a host now, or soon."""
-        async with asyncio.timeout(seconds):
-            while host not in self._here:  # noqa: ASYNC110 - QEMU tells nobody that it is here
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(seconds):
+                while host not in self._here:  # noqa: ASYNC110 - QEMU tells nobody that it is here
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            seen = await asyncio.to_thread(evidence, self._path(host))
+            raise TimeoutError(f"no console on {host} within {seconds} s\n{seen}") from None
         return self._here[host]
 
     def told(self, host: str) -> list[int]:
@@ -70,10 +75,12 @@ class Consoles:
         assert len(missing) <= moves, missing
         return everything[-1]
 
+    def _path(self, host: str) -> Path:
+        return self._root / host / "domains" / self._name / "qemu" / "console"
+
     async def _follow(self, host: str) -> None:
-        path = self._root / host / "domains" / self._name / "qemu" / "console"
         while True:
-            console = await Console.connect(path, timeout_seconds=3600)
+            console = await Console.connect(self._path(host), timeout_seconds=3600)
             self._here[host] = console
             try:
                 await console.wait_closed()

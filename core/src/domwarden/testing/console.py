@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from domwarden.testing.evidence import evidence
+
 _REMEMBERED_LINES = 400
 _PING_SECONDS = 0.5
+_SEND_SECONDS = 5.0
 _tokens = itertools.count(1)
 
 
@@ -53,15 +56,25 @@ class Console:
     _counted: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
     _in_step: bool = False
+    #: The socket, where there is one: its surroundings are told when something fails.
+    _path: Path | None = None
 
     @classmethod
     async def connect(cls, path: Path, *, timeout_seconds: float = 10.0) -> Self:
         """Connect as soon as QEMU listens on `path`.
 
-        Raises TimeoutError when it does not within the time-out.
+        Raises TimeoutError when it does not within the time-out; like every error of a console, it
+        tells whether QEMU lives, and what it said last.
         """
-        async with asyncio.timeout(timeout_seconds):
-            return cls.over(*await _open(path))
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                console = cls.over(*await _open(path))
+        except TimeoutError:
+            seen = await asyncio.to_thread(evidence, path)
+            message = f"nobody listened at {path} within {timeout_seconds} s\n{seen}"
+            raise TimeoutError(message) from None
+        console._path = path
+        return console
 
     @classmethod
     def over(cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Self:
@@ -80,8 +93,8 @@ class Console:
                 while not await self._ping():
                     pass
         except TimeoutError:
-            message = f"the guest did not answer within {timeout_seconds} s:\n{self.tail()}"
-            raise TimeoutError(message) from None
+            message = f"the guest did not answer within {timeout_seconds} s"
+            raise TimeoutError(await self._told(message)) from None
 
     async def command(self, line: str, *, timeout_seconds: float = 15.0) -> str:
         """Give a command; return what follows `ok` in its answer.
@@ -97,8 +110,8 @@ class Console:
             async with asyncio.timeout(timeout_seconds):
                 kind, _, rest = (await self._answer()).partition(" ")
         except TimeoutError:
-            message = f"no answer to {line!r} within {timeout_seconds} s:\n{self.tail()}"
-            raise TimeoutError(message) from None
+            message = f"no answer to {line!r} within {timeout_seconds} s"
+            raise TimeoutError(await self._told(message)) from None
         self._in_step = True
         if kind == "err":
             raise GuestError(rest)
@@ -118,12 +131,16 @@ class Console:
 
         Raises TimeoutError, and ConnectionError when QEMU ended.
         """
-        async with asyncio.timeout(timeout_seconds):
-            while not (reached := [count for count in self.counts if count.number >= number]):
-                self._counted.clear()
-                if self._task is None or self._task.done():
-                    raise ConnectionError("the console was closed")
-                await self._counted.wait()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while not (reached := [each for each in self.counts if each.number >= number]):
+                    self._counted.clear()
+                    if self._task is None or self._task.done():
+                        raise ConnectionError(await self._told("the console was closed"))
+                    await self._counted.wait()
+        except TimeoutError:
+            message = f"the guest did not count to {number} within {timeout_seconds} s"
+            raise TimeoutError(await self._told(message)) from None
         return reached[0]
 
     def longest_gap_seconds(self) -> float:
@@ -166,17 +183,28 @@ class Console:
         self._in_step = True
         return True
 
+    async def _told(self, message: str) -> str:
+        """Add what the console showed last, and how QEMU is."""
+        seen = await asyncio.to_thread(evidence, self._path) if self._path else ""
+        return f"{message}; the console ends with:\n{self.tail()}\n{seen}"
+
     async def _send(self, line: str) -> None:
         self.writer.write(line.encode() + b"\n")
-        async with asyncio.timeout(5):
-            await self.writer.drain()
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await self.writer.drain()
+        except TimeoutError:
+            message = f"nobody read {line!r} within {_SEND_SECONDS} s"
+            raise TimeoutError(await self._told(message)) from None
+        except ConnectionError as error:
+            raise ConnectionError(await self._told(f"the console was closed: {error}")) from None
 
     async def _answer(self) -> str:
         """Return the next answer; an empty one stands for the end of the console."""
         answer = await self._answers.get()
         if not answer:
             self._answers.put_nowait("")  # for whoever asks next
-            raise ConnectionError(f"the console was closed:\n{self.tail()}")
+            raise ConnectionError(await self._told("the console was closed"))
         return answer
 
     async def _read(self) -> None:
