@@ -206,6 +206,36 @@ class Right(_Whole):
     assert load(Kind.ENGINE, "right").name == "right"
 
 
+def test_a_host_watchdog_is_whole(site):
+    """A guard that found out at the first kick would be too late."""
+    site(
+        """
+class Partial(HostWatchdog):
+    def arm(self, timeout_seconds): return timeout_seconds
+    def kick(self): pass
+class Foreign:
+    contract = 1
+    SCHEMA = {}
+class Taking(Partial):
+    SCHEMA = {"timeout": int}
+class Right(Partial):
+    def hand_over(self, timeout_seconds): pass
+    def disarm(self): pass
+""",
+        host_watchdog_partial="Partial",
+        host_watchdog_foreign="Foreign",
+        host_watchdog_taking="Taking",
+        host_watchdog_right="Right",
+    )
+    partial = str(fault(Kind.HOST_WATCHDOG, "partial"))
+    assert "host watchdog driver 'partial'" in partial
+    assert "does not implement disarm, hand_over" in partial
+    foreign = str(fault(Kind.HOST_WATCHDOG, "foreign"))
+    assert "does not derive from domwarden.contract.HostWatchdog" in foreign
+    assert "keys that belong to domwarden: timeout" in str(fault(Kind.HOST_WATCHDOG, "taking"))
+    assert load(Kind.HOST_WATCHDOG, "right").name == "right"
+
+
 def test_several_faults_are_told_at_once(site):
     site("class Card:\n    @hookimpl\n    async def open(self): pass", device_card="Card")
     line = str(fault())

@@ -62,7 +62,7 @@ def install(
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     lines = []
     for driver, attribute in drivers.items():
-        kind, _, driver_name = driver.partition("_")
+        kind, _, driver_name = driver.rpartition("_")
         lines += [f"[domwarden.{kind}s]", f"{driver_name} = {module}:{attribute}"]
     (info / "entry_points.txt").write_text("\n".join(_grouped(lines)) + "\n")
     (place / f"{module}.py").write_text(prelude + textwrap.dedent(source))
