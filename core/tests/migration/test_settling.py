@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,6 +135,37 @@ async def test_a_watcher_waits_for_a_lock_that_is_held_for_a_moment(tmp_path: Pa
     assert isinstance(failed, MoveFailedError)
     assert failed.settled.outcome is Outcome.RESUMED
     assert world.running() == ["a"]
+
+
+@pytest.mark.parametrize("host", ["a", "b"])
+async def test_what_was_settled_since_it_was_read_is_not_settled_again(
+    tmp_path: Path, host: str
+) -> None:
+    """A look that comes while a move ends says nothing of it, and writes nothing."""
+    world = World(tmp_path)
+    await running_domain(world)
+
+    def die() -> None:
+        raise Killed("complete")
+
+    world.on_point = {"source engine complete after": die}
+    assert await killed(world, None)
+    async with world.hub(host) as hub:
+        stale = await hub.site.journal.unfinished()
+        assert len(stale) == 1
+        await recover(world, "a")
+        hub.site.journal.unfinished = _returning(stale)  # type: ignore[method-assign]  # as read before
+        hub._ask_source = _returning(None)  # type: ignore[method-assign]  # it is silent
+        world.points.clear()
+        assert await hub.settle() == []
+    assert not any("journal" in point for point in world.points)
+
+
+def _returning(value: Any) -> Any:
+    async def answer(*_: object) -> Any:
+        return value
+
+    return answer
 
 
 async def test_a_destination_whose_driver_is_gone_says_so_each_time(

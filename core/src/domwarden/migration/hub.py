@@ -157,7 +157,8 @@ class Hub:
         settled = []
         for record in await self.site.journal.unfinished(domain):
             try:
-                settled.append(await self._settle_record(record))
+                found = await self._settle_record(record)
+                settled += [found] if found is not None else []
             except ConflictError as error:
                 settled.append(Settled(record.id, record.domain, Outcome.WAITING, error.message))
             except Exception as error:  # noqa: BLE001 - one domain's trouble must not keep others waiting
@@ -166,17 +167,22 @@ class Hub:
         await self.site.journal.give_back_unneeded()
         return settled
 
-    async def _settle_record(self, record: MigrationRecord) -> Settled:
+    async def _settle_record(self, record: MigrationRecord) -> Settled | None:
+        """Settle one move; None where somebody did since it was read."""
         if record.role is End.SOURCE:
             with self.lock(record.domain):
-                return await self._settle_source(record)
+                return await self._settle_source(record) if await self._is_open(record) else None
         if record.movement is Movement.MIGRATE:
             # Not under this host's lock: the source will act at this end too.
             settled = await self._ask_source(record)
             if settled is not None:
                 return settled
         with self.lock(record.domain):
-            return await self.settle_destination(record)
+            return await self.settle_destination(record) if await self._is_open(record) else None
+
+    async def _is_open(self, record: MigrationRecord) -> bool:
+        now = await self.site.journal.migration(record.id)
+        return now is not None and not now.done
 
     async def settle_as_source(self, migration: str) -> Settled:
         """Settle a move of which this host is the source, because its destination asks."""
