@@ -31,7 +31,7 @@ async def test_all_refusals_of_both_ends_come_at_once(tmp_path: Path) -> None:
 
     world.options = {"disk": {"migrate TEST": refuse}, "net": {"receive TEST": refuse}}
     world.engine("a").write("web1", blockers=["glue"])
-    world.engine("b").write("web1", state="ended")
+    world.engine("b").write("web1", state="ended", unwelcome=["avx"])
     with pytest.raises(RefusedError) as caught:
         await move(world)
     found = {(r.host, r.device, r.code) for r in caught.value.refusals}
@@ -40,6 +40,7 @@ async def test_all_refusals_of_both_ends_come_at_once(tmp_path: Path) -> None:
         ("b", "net", "no-way"),
         ("a", "", "glue"),
         ("b", "", "already-there"),
+        ("b", "", "avx"),
     }
     assert world.running() == ["a"]
     assert not any(hook in {"open", "recover"} for _, _, hook, _ in world.said)

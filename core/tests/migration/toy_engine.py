@@ -167,6 +167,10 @@ class ToyIncoming(Incoming):
         self.engine = engine
         self.name = name
 
+    async def refusals(self, definition: Definition) -> Sequence[Refusal]:
+        words = self.engine.read(self.name).get("unwelcome", [])
+        return [Refusal(word, f"this host has no {word}", "go elsewhere") for word in words]
+
     async def listen(
         self, definition: Definition, room: Room, source: Address | None = None
     ) -> Address:

@@ -148,6 +148,13 @@ class Outgoing(abc.ABC):
 class Incoming(abc.ABC):
     """The destination's half of one move; holds no state of its own, rebuild it freely."""
 
+    async def refusals(self, definition: Definition) -> Sequence[Refusal]:
+        """Return what this hypervisor has against receiving that live definition; at TEST.
+
+        Changes nothing.
+        """
+        return ()
+
     @abc.abstractmethod
     async def listen(
         self, definition: Definition, room: Room, source: Address | None = None

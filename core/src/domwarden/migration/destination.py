@@ -76,6 +76,10 @@ class DestinationSide(Side):
                     host=self.site.host.name,
                 )
             )
+        found += [
+            dataclasses.replace(refusal, host=refusal.host or self.site.host.name)
+            for refusal in await self.incoming.refusals(self.definition)
+        ]
         if await self.site.journal.unfinished(record.domain):
             found.append(
                 Refusal(

@@ -105,20 +105,17 @@ def _specification(key: str, device: Any) -> str:
     return ",".join(parts)
 
 
-def quoted(text: str) -> str:
-    """Return a string as xl's parser reads it back, whatever is in it; raises EngineError for NUL.
+#: The escapes that xl reads back; its \\x and octal ones are rejected, or silently dropped (4.17).
+_ESCAPES = {
+    **{'"': '\\"', "\\": "\\\\"},
+    **{"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n"},
+    **{"\r": "\\r", "\t": "\\t", "\v": "\\v"},
+}
 
-    Its strings know the escapes of C; a line's end inside of one is an error, so it is escaped, too
-    (libxlutil's xlu_cfg_dequote).
-    """
-    if "\0" in text:
-        raise EngineError("xl configuration: a NUL cannot be in it")
-    made = []
-    for character in text:
-        if character in '"\\':
-            made.append(f"\\{character}")
-        elif ord(character) < 0x20 or ord(character) == 0x7F:
-            made.append(f"\\x{ord(character):02x}")
-        else:
-            made.append(character)
-    return f'"{"".join(made)}"'
+
+def quoted(text: str) -> str:
+    """Return a string as xl's parser reads it back; raises EngineError for what it cannot read."""
+    made = "".join(_ESCAPES.get(character, character) for character in text)
+    if any(ord(character) < 0x20 or ord(character) == 0x7F for character in made):
+        raise EngineError(f"xl configuration: {text!r} has a control character that xl cannot read")
+    return f'"{made}"'

@@ -47,6 +47,7 @@ class _Watch:
         """Yield events until the domain is not there any more."""
         while True:
             gone, ended = False, None
+            changing = locking.held(self.files)
             rows = await self._rows()
             deeds = self.reader.read()
             told = self.follower.deeds(deeds)
@@ -55,7 +56,8 @@ class _Watch:
                 for end in monitor.ends(self.logs, self.files.name)
                 for event in self.follower.end(end)
             ]
-            if rows is not None and not deeds:  # what was seen may be older than a deed
+            # What is seen in the middle of a change says nothing; what was seen before one is old.
+            if rows is not None and not deeds and not changing:
                 row = next(iter(self._copies(rows)), None)
                 if row is None:
                     gone = await self._gone()

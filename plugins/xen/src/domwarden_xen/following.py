@@ -76,7 +76,7 @@ class Follower:
         if self._domid is not None and row.domid != self._domid:
             told += self._reset(row.domid, Event(EventKind.RESET, now, {DOMID: row.domid}))
         self._domid = row.domid
-        if not row.shut_down and self._halted is not row.paused:
+        if not row.shut_down and not row.dying and self._halted is not row.paused:
             if self._halted is not None:
                 kind = EventKind.PAUSED if row.paused else EventKind.RESUMED
                 told.append(Event(kind, now, {DOMID: row.domid}))
@@ -86,6 +86,7 @@ class Follower:
     def _reset(self, domid: int, event: Event) -> list[Event]:
         if domid == self._domid:
             return []
-        self._domid, self._halted = domid, False
+        # Whoever makes a domain makes it paused; that is no event.
+        self._domid, self._halted = domid, None
         known, self._rebooted = self._rebooted, False
         return [] if known else [event]
