@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
 import os
 import re
 import signal
@@ -60,8 +59,7 @@ class Domwarden(Mover):
 
     def pid(self) -> int:
         """Return the pid of the guest's QEMU."""
-        record = json.loads((self.directory(self.host) / "record.json").read_text())
-        return int(record["pid"])
+        return int((self.directory(self.host) / "pid").read_text())
 
     def argv(self) -> list[str]:
         """Return the command line of the guest's QEMU."""

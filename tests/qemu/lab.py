@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
 import os
 import signal
 import time
@@ -30,6 +29,7 @@ from domwarden.contract import (
 from domwarden.testing.console import Console
 from domwarden.testing.require import absent, program
 from domwarden_qemu import QemuEngine
+from domwarden_qemu.record import Record
 
 from ..testbeds.guest.build import Guest, build
 from ..testbeds.guest.packages import BuildError
@@ -100,8 +100,10 @@ class Lab:
         return self.root / host / "domains" / NAME / "qemu" / "console"
 
     def pid(self, host: str) -> int:
-        record = self.root / host / "domains" / NAME / "qemu" / "record.json"
-        return int(json.loads(record.read_text())["pid"])
+        record = Record.load(self.root / host / "domains" / NAME / "qemu" / "record.json")
+        assert record is not None
+        assert record.pid is not None
+        return record.pid
 
     def signal(self, host: str, number: signal.Signals) -> None:
         os.kill(self.pid(host), number)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import json
 import os
 import signal
 import sys
@@ -108,6 +110,20 @@ def test_a_record_survives_its_file(tmp_path: Path) -> None:
     record.save(tmp_path / "record.json")
     assert Record.load(tmp_path / "record.json") == record
     assert Record.load(tmp_path / "none.json") is None
+
+
+def test_the_last_whole_line_of_a_record_counts(tmp_path: Path) -> None:
+    """What a writer did not get to its end was never relied on, nor does it spoil the next line."""
+    path = tmp_path / "record.json"
+    first, second, third = (Record("boot", pid=pid) for pid in (1, 2, 3))
+    path.write_text(json.dumps(dataclasses.asdict(first)))  # by a version that replaced the file
+    assert Record.load(path) == first
+    second.save(path)
+    with path.open("a") as file:
+        file.write('\n{"version": 1, "boot')
+    assert Record.load(path) == second
+    third.save(path)
+    assert Record.load(path) == third
 
 
 def test_a_record_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 from pathlib import Path
 
@@ -19,7 +20,7 @@ class Files:
     host: Host
     name: str
 
-    @property
+    @functools.cached_property
     def directory(self) -> Path:
         """What exists only while a copy of the domain, or its remains, are here."""
         return self.host.domain_directory(self.name) / "qemu"

@@ -17,8 +17,8 @@ from .monitor import Monitor
 from .record import Record
 from .schema import HostOptions
 
-_FIRST_LOOK_SECONDS = 0.001
-_LAST_LOOK_SECONDS = 0.05
+#: An incoming QEMU that tells nothing is asked this often.
+_LOOK_SECONDS = 0.2
 
 
 class QemuIncoming(Incoming):
@@ -89,7 +89,7 @@ class QemuIncoming(Incoming):
         if not run:
             record.save(self._files.record)
             return
-        async with self._monitor.session() as session:
+        async with self._monitor.session(linger=True) as session:
             # Not before: a copy that was never told to run may still be discarded.
             record.save(self._files.record)
             if not known.ran:
@@ -128,16 +128,18 @@ class QemuIncoming(Incoming):
         return address
 
     async def _receive(self) -> None:
-        pause = _FIRST_LOOK_SECONDS
-        async with self._monitor.session(linger=True) as session:
+        async with (
+            self._monitor.session(linger=True) as session,
+            moves.told(session, self._files.name) as next_status,
+        ):
             while True:
                 answer, status = await moves.look(session, timeout_seconds=3600)
                 if answer.get("status") == "completed" and status != "inmigrate":
                     return
                 if answer.get("status") in ("failed", "cancelled"):
                     raise moves.failure(self._files.name, answer)
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, _LAST_LOOK_SECONDS)
+                # Its main loop is what loads the stream: a question would hold that up.
+                await next_status(_LOOK_SECONDS)
 
     def _record(self) -> Record:
         record = Record.load(self._files.record)

@@ -89,10 +89,10 @@ def _spawn(
             sockets[number] = _listener(path)
         descriptors = {number: sock.fileno() for number, sock in sockets.items()}
         record = dataclasses.replace(record, boot_id=process.boot_id(), log_offset=offset)
-        record.save(files.record)
         try:
+            record.save(files.record)
             pid = process.spawn(command, {**descriptors, **inherited}, files.log)
-        except EngineError:
+        except (EngineError, OSError):
             files.remove()
             raise
         started = process.start_time(pid) or 0

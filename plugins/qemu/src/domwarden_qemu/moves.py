@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 
 from domwarden.contract import Definition, EngineError, Progress
@@ -48,11 +49,42 @@ async def set_source(session: Session, definition: Definition, *, live: bool) ->
 
 async def look(session: Session, *, timeout_seconds: float = 10.0) -> tuple[dict[str, Any], str]:
     """Return the answer to ``query-migrate`` with the run state, asked in one breath."""
-    migration, status = await asyncio.gather(
-        session.execute("query-migrate", timeout_seconds=timeout_seconds),
+    status, migration = await asyncio.gather(
         session.execute("query-status", timeout_seconds=timeout_seconds),
+        session.execute("query-migrate", timeout_seconds=timeout_seconds),
     )
     return migration, str(status["status"])
+
+
+@contextlib.asynccontextmanager
+async def told(session: Session, name: str) -> AsyncGenerator[Callable[[float], Awaitable[str]]]:
+    """Hear QEMU from now on: give what waits for the next status of the move that it tells.
+
+    That function takes seconds, and returns an empty string if QEMU told nothing for so long.
+    """
+    async with session.listen("MIGRATION") as events:
+
+        async def next_status() -> str:
+            return str((await anext(events))["data"]["status"])
+
+        def waited_for() -> asyncio.Task[str]:
+            return asyncio.create_task(next_status(), name=f"{name}/migration/event")
+
+        waiting = waited_for()
+
+        async def wait(seconds: float) -> str:
+            nonlocal waiting
+            await asyncio.wait({waiting}, timeout=seconds)
+            if not waiting.done():
+                return ""
+            status, waiting = waiting.result(), waited_for()
+            return status
+
+        try:
+            yield wait
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
 
 def progress(answer: Mapping[str, Any]) -> Progress:

@@ -7,7 +7,7 @@ from typing import Any
 
 from domwarden.contract import EngineError, Observation, RunState
 
-from . import process
+from . import moves, process
 from .files import Files
 from .monitor import Monitor
 from .record import Record
@@ -72,8 +72,7 @@ async def observe(files: Files, control: Monitor) -> Observation:
         return Observation(RunState.ENDED, words or "QEMU's process is gone")
     try:
         async with control.session(TIMEOUT_SECONDS, linger=True) as session:
-            status = await session.execute("query-status", timeout_seconds=TIMEOUT_SECONDS)
-            moved = await session.execute("query-migrate", timeout_seconds=TIMEOUT_SECONDS)
+            moved, status = await moves.look(session, timeout_seconds=TIMEOUT_SECONDS)
             saving = False
             if moved.get("status") in UNDER_WAY and record.activated:
                 abilities = await session.execute("query-migrate-capabilities")
@@ -87,5 +86,5 @@ async def observe(files: Files, control: Monitor) -> Observation:
             return Observation(RunState.ENDED, words or "QEMU's process is gone")
         return Observation(RunState.UNKNOWN, str(error))
     phase = moved.get("status")
-    detail = status["status"] + (f", migration {phase}" if phase else "")
-    return Observation(judge(record, status["status"], moved, saving=saving), detail)
+    detail = status + (f", migration {phase}" if phase else "")
+    return Observation(judge(record, status, moved, saving=saving), detail)

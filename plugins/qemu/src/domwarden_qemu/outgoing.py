@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from domwarden.contract import (
@@ -25,6 +25,7 @@ from .record import Record
 from .schema import Options
 
 _FIRST_TICK_SECONDS = 0.02
+#: Also the first tick of the switchover: most are over before it, and a question is in the way.
 _LAST_TICK_SECONDS = 0.2
 _YANK_TIMEOUT_SECONDS = 5.0
 _AFTER_YANK_SECONDS = 15.0
@@ -53,9 +54,8 @@ class QemuOutgoing(Outgoing):
         """Return QEMU's own reasons against a move of this domain now."""
         record = self._record()
         async with self._monitor.session(linger=True) as session:
-            status = await session.execute("query-status")
-            migration = await session.execute("query-migrate")
-        return blockers.refusals(self._definition, record, status["status"], migration)
+            migration, status = await moves.look(session)
+        return blockers.refusals(self._definition, record, status, migration)
 
     async def precopy(self, address: Address, progress: OnProgress) -> None:
         """Copy until QEMU holds the suspended guest before the switchover."""
@@ -63,7 +63,7 @@ class QemuOutgoing(Outgoing):
         self._live = live = not streams.is_file(address)
         self._at_switchover = False
         async with self._monitor.session(linger=True) as session:
-            self._change(returned=False)
+            self._note_returned(False)
             await moves.set_source(session, self._definition, live=live)
             uri = await streams.hand_over(session, address)
             try:
@@ -109,13 +109,12 @@ class QemuOutgoing(Outgoing):
 
     async def abort(self, *, resume: bool) -> None:
         """Give the move up: query first, cancel or yank, see the domain back."""
-        record = self._record()
+        self._record()
         self._at_switchover = False
         async with self._monitor.session() as session:
             await abort.cancel(self._name, session)
             returned = await abort.bring_back(self._name, session, resume=resume)
-        if returned != record.returned:
-            self._change(returned=returned)
+        self._note_returned(returned)
 
     async def _switch_over(self, session: Session, progress: OnProgress) -> None:
         limit = Options(**self._definition.options).switchover_timeout
@@ -169,40 +168,28 @@ class QemuOutgoing(Outgoing):
         QEMU's events say when; only where they leave something open is it asked, since near the
         switchover the guest stands while we ask.
         """
-        async with session.listen("MIGRATION") as events:
+        async with moves.told(session, self._name) as next_status:
             await begin()
-            pause = _FIRST_TICK_SECONDS
-            waiting = self._next(events)
-            try:
-                while True:
-                    await asyncio.wait({waiting}, timeout=pause)
-                    if halts is not None:
-                        # What stopped the guest before the switchover was told before it.
-                        await halts.check()
-                    pause = min(pause * 2, _LAST_TICK_SECONDS)
-                    status = ""
-                    if waiting.done():
-                        status = waiting.result()["data"]["status"]
-                        waiting = self._next(events)
-                    if status in UNDER_WAY and status != goal:
-                        continue
-                    if status == goal and told_bytes:
-                        return
-                    answer = await session.execute("query-migrate", timeout_seconds=3600)
-                    report = moves.progress(answer)
-                    progress(report)
-                    told_bytes = report.transferred_bytes
-                    status = answer.get("status", "none")
-                    if status == goal:
-                        return
-                    if status not in UNDER_WAY or status == "cancelling":
-                        raise moves.failure(self._name, answer)
-            finally:
-                waiting.cancel()
-                await asyncio.gather(waiting, return_exceptions=True)
-
-    def _next(self, events: AsyncIterator[Any]) -> asyncio.Task[Any]:
-        return asyncio.create_task(_anext(events), name=f"{self._name}/migration/event")
+            pause = _LAST_TICK_SECONDS if told_bytes else _FIRST_TICK_SECONDS
+            while True:
+                status = await next_status(pause)
+                if halts is not None:
+                    # What stopped the guest before the switchover was told before it.
+                    await halts.check()
+                pause = min(pause * 2, _LAST_TICK_SECONDS)
+                if status in UNDER_WAY and status != goal:
+                    continue
+                if status == goal and told_bytes:
+                    return
+                answer = await session.execute("query-migrate", timeout_seconds=3600)
+                report = moves.progress(answer)
+                progress(report)
+                told_bytes = report.transferred_bytes
+                status = answer.get("status", "none")
+                if status == goal:
+                    return
+                if status not in UNDER_WAY or status == "cancelling":
+                    raise moves.failure(self._name, answer)
 
     async def _settled(self, session: Session) -> dict[str, Any]:
         """Return the final answer once QEMU has left the switchover for good."""
@@ -242,9 +229,7 @@ class QemuOutgoing(Outgoing):
             raise EngineError(f"{self._name}: QEMU's process is not here")
         return record
 
-    def _change(self, *, returned: bool) -> None:
-        dataclasses.replace(self._record(), returned=returned).save(self._files.record)
-
-
-async def _anext(events: AsyncIterator[Any]) -> Any:
-    return await anext(events)
+    def _note_returned(self, returned: bool) -> None:
+        record = self._record()
+        if record.returned != returned:
+            dataclasses.replace(record, returned=returned).save(self._files.record)
