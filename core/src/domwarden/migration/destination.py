@@ -106,7 +106,7 @@ class DestinationSide(Side):
             return address
         if Fact.OPENED in self.facts:
             raise PermanentError(f"{self.site.host.name} was interrupted while opening the move")
-        intents = self.intents(Hook.OPEN, self.opening())
+        intents = self.intents(Hook.OPEN, self.left(Hook.OPEN))
         seen = self.watchdog_seen()
         await self.write(self.record, self.fact(Fact.OPENED), *seen, *intents, at="opened")
         self.known = True
@@ -179,7 +179,7 @@ class DestinationSide(Side):
         if self.record.movement is Movement.RESTORE:
             kind = HistoryKind.RESTORED
         happened = self.site.happened(self.record.domain, kind, self.record.peer)
-        finishing = self.intents(Hook.FINISH, self.finishing(running=self.record.running))
+        finishing = self.intents(Hook.FINISH, self.left(Hook.FINISH))
         await self.note(Fact.RAN, happened, *finishing)
         return time.monotonic() - seen_at
 

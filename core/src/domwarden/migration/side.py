@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from domwarden.contract import (
@@ -225,45 +225,38 @@ class Side(Ledger):
                 answers = self.room.recover(
                     domain, entry.step, tickets=self.tickets, given=self.given, devices=only
                 )
-                await self._every(Hook.RECOVER, answers)
-                if not answers:  # it has nothing to undo
-                    self.ended_later(Hook.RECOVER, entry.device, StepState.DONE)
+                await self._every(Hook.RECOVER, only, answers)
 
-    def finishing(self, *, running: bool) -> dict[str, Job | DriverError]:
-        """Ask every device that did not yet what it does once the domain is at its destination."""
-        domain = self.domain(running=running)
-        answers = self.room.finish(domain, tickets=self.tickets, given=self.given)
-        return self._left(Hook.FINISH, answers)
+    def left(self, hook: Hook) -> list[str]:
+        """Return the devices that have a hook, without those whose job an earlier run ended."""
+        return [d for d in self.room.implementing(hook) if not self.has_ended(hook, d)]
 
     async def finish_devices(self, *, running: bool) -> None:
         """Tell every device that the domain runs at the destination; failures alarm."""
         with self.herald.step("finish"):
-            answers = self.finishing(running=running)
-            await self.intend(Hook.FINISH, answers)
-            await self._every(Hook.FINISH, answers)
-
-    def closing(self) -> dict[str, Job | DriverError]:
-        """Ask every device that did not yet what it does once the hypervisor's process is gone."""
-        domain = self.domain(running=False)
-        answers = self.room.close(domain, tickets=self.tickets, given=self.given)
-        return self._left(Hook.CLOSE, answers)
+            left = self.left(Hook.FINISH)
+            await self.intend(Hook.FINISH, left)
+            answers = self.room.finish(
+                self.domain(running=running), tickets=self.tickets, given=self.given, devices=left
+            )
+            await self._every(Hook.FINISH, left, answers)
 
     async def close_devices(self) -> None:
         """Close every device after the hypervisor's process is gone, last first; failures alarm."""
         with self.herald.step("close"):
-            answers = self.closing()
-            await self.intend(Hook.CLOSE, answers)
-            for device in reversed(answers):
-                await self._every(Hook.CLOSE, {device: answers[device]})
+            left = self.left(Hook.CLOSE)
+            await self.intend(Hook.CLOSE, left)
+            answers = self.room.close(
+                self.domain(running=False), tickets=self.tickets, given=self.given, devices=left
+            )
+            for device in reversed(left):
+                answer = {device: answers[device]} if device in answers else {}
+                await self._every(Hook.CLOSE, [device], answer)
 
-    def _left(
-        self, hook: Hook, answers: Mapping[str, Job | DriverError]
-    ) -> dict[str, Job | DriverError]:
-        """Leave out what an earlier run did to its end."""
-        return {d: answer for d, answer in answers.items() if not self.has_ended(hook, d)}
-
-    async def _every(self, hook: Hook, answers: Mapping[str, Job | DriverError]) -> None:
-        """Run jobs at once, and whatever fails, let none be without its outcome."""
+    async def _every(
+        self, hook: Hook, devices: Collection[str], answers: Mapping[str, Job | DriverError]
+    ) -> None:
+        """Run jobs at once; whatever fails, each of the devices has its outcome."""
         jobs = {device: answer for device, answer in answers.items() if isinstance(answer, Job)}
         problems = [str(answer) for answer in answers.values() if isinstance(answer, DriverError)]
         outcomes = await self._run(hook, jobs, stop_early=False)
@@ -271,24 +264,21 @@ class Side(Ledger):
             if outcome.error is not None:
                 problems.append(str(outcome.error))
             problems += [f"{device} at {hook}: {refusal.reason}" for refusal in outcome.refusals]
-        for device in answers:
-            done = device in outcomes and not outcomes[device].failed
-            self.ended_later(hook, device, StepState.DONE if done else StepState.FAILED)
+        for device in devices:  # one that answered nothing has nothing to do, and is done
+            failed = device in answers and (device not in outcomes or outcomes[device].failed)
+            self.ended_later(hook, device, StepState.FAILED if failed else StepState.DONE)
         for problem in problems:
             await self.alarm(problem)
-
-    def opening(self) -> dict[str, Job | DriverError]:
-        """Ask every device what it needs before the hypervisor's process."""
-        domain = self.domain(running=False)
-        return self.room.open(domain, tickets=self.tickets, given=self.given)
 
     async def open_devices(self) -> None:
         """Make what the devices need before the hypervisor's process; raises the first failure."""
         with self.herald.step("open"):
-            jobs = self._only_jobs(self.opening())
-            await self.intend(Hook.OPEN, jobs)
-            outcomes = await self._run(Hook.OPEN, jobs, stop_early=True)
-            for device, outcome in outcomes.items():
+            domain = self.domain(running=False)
+            await self.intend(Hook.OPEN, self.left(Hook.OPEN))
+            answers = self.room.open(domain, tickets=self.tickets, given=self.given)
+            outcomes = await self._run(Hook.OPEN, self._only_jobs(answers), stop_early=True)
+            for device in self.room.implementing(Hook.OPEN):
+                outcome = outcomes.get(device, Outcome())
                 if outcome.ticket is not None:
                     self.given[device] = outcome.ticket
                 state = StepState.FAILED if outcome.failed else StepState.DONE

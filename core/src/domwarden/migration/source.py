@@ -188,7 +188,7 @@ class SourceSide(Side):
 
     async def intend_finish(self) -> None:
         """Write the devices' intents to finish, while the other end still finishes."""
-        await self.intend(Hook.FINISH, self.finishing(running=False))
+        await self.intend(Hook.FINISH, self.left(Hook.FINISH))
 
     async def finish(self) -> None:
         """Tell the devices that the domain is at its destination."""
@@ -202,7 +202,7 @@ class SourceSide(Side):
         with self.herald.step("stop"):
             # Beside the hypervisor's end, which takes longer than a write.
             stop = self.command("stop", self.engine.stop, self.record.domain)
-            await both(stop, self.intend(Hook.CLOSE, self.closing()), name)
+            await both(stop, self.intend(Hook.CLOSE, self.left(Hook.CLOSE)), name)
         await self.close_devices()
         record = self.record
         entries: list[Entry] = []

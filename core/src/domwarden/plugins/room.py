@@ -81,6 +81,10 @@ class DomainRoom:
         other.__dict__.update(self.__dict__, domain=domain)
         return other
 
+    def implementing(self, hook: str) -> list[str]:
+        """Return the devices that have a hook, in file order; one may still answer nothing."""
+        return [implementation.device for implementation in self._implementations.get(hook, ())]
+
     def open(
         self,
         domain: Domain,

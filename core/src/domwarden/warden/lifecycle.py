@@ -58,11 +58,11 @@ async def start(
     live = await engine.realize(definition, room)
     desired = Desired.PAUSED if paused else Desired.RUNNING
     room = site.room(live)
-    opening = room.open(_view(hub, live))
     stay = Stay(DomainRecord(name, epoch, desired, live))
-    await _write(site, "start journal intent", stay.domain, *stay.begun(Hook.OPEN, opening))
+    begun = stay.begun(Hook.OPEN, room.implementing(Hook.OPEN))
+    await _write(site, "start journal intent", stay.domain, *begun)
     try:
-        await _open(hub, stay, room, opening)
+        await _open(hub, stay, room)
         site.ports.at("start engine start before")
         await engine.start(live, room, held=paused)
     except FAILURES:
@@ -96,18 +96,14 @@ async def end(
     if known is not None and known.desired is not Desired.STOPPED:
         closed = ended(await site.journal.jobs(stay.key), Hook.CLOSE)
     room = site.room(definition)
-
-    def closing() -> dict[str, Job | DriverError]:
-        answers = room.close(_view(hub, definition))
-        return {device: answer for device, answer in answers.items() if device not in closed}
-
-    await _write(site, "stop journal intent", *outcomes, *stay.begun(Hook.CLOSE, closing()))
+    left = [device for device in room.implementing(Hook.CLOSE) if device not in closed]
+    await _write(site, "stop journal intent", *outcomes, *stay.begun(Hook.CLOSE, left))
     await site.engine(definition.engine).stop(name, graceful_seconds=graceful_seconds)
-    answers = closing()  # asked again: now the hypervisor's process is gone
+    answers = room.close(_view(hub, definition), devices=left)
     alarms = [str(answer) for answer in answers.values() if isinstance(answer, DriverError)]
-    for device in reversed(answers):
-        only = {device: answers[device]}
-        problems = await _run(hub, stay, room, Hook.CLOSE, only, stop_early=False)
+    for device in reversed(left):
+        only = {device: answers[device]} if device in answers else {}
+        problems = await _run(hub, stay, room, Hook.CLOSE, [device], only, stop_early=False)
         alarms += [str(problem) for problem in problems]
     happened = [site.happened(name, HistoryKind.ALARM, alarm) for alarm in alarms]
     happened.append(site.happened(name, HistoryKind.ENDED))
@@ -176,13 +172,13 @@ async def _write(site: Site, point: str, *entries: Entry) -> None:
     site.ports.at(f"{point} after")
 
 
-async def _open(
-    hub: Hub, stay: Stay, room: DomainRoom, answers: Mapping[str, Job | DriverError]
-) -> None:
+async def _open(hub: Hub, stay: Stay, room: DomainRoom) -> None:
+    answers = room.open(_view(hub, room.domain.definition))
     for answer in answers.values():
         if isinstance(answer, DriverError):
             raise answer
-    for problem in await _run(hub, stay, room, Hook.OPEN, answers, stop_early=True):
+    devices = room.implementing(Hook.OPEN)
+    for problem in await _run(hub, stay, room, Hook.OPEN, devices, answers, stop_early=True):
         raise problem
 
 
@@ -191,6 +187,7 @@ async def _run(
     stay: Stay,
     room: DomainRoom,
     step: Hook,
+    devices: Collection[str],
     answers: Mapping[str, Job | DriverError],
     *,
     stop_early: bool,
@@ -217,8 +214,8 @@ async def _run(
         sleep=hub.ports.sleep,
     )
     problems: list[DomwardenError] = []
-    for device in answers:
-        failed = device not in outcomes or outcomes[device].failed
+    for device in devices:  # one that answered nothing has nothing to do, and is done
+        failed = device in answers and (device not in outcomes or outcomes[device].failed)
         stay.ended(step, device, StepState.FAILED if failed else StepState.DONE)
     for outcome in outcomes.values():
         if outcome.error is not None:
