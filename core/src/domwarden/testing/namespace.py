@@ -1,4 +1,4 @@
-"""A network namespace that a test makes for itself; it ends with the test."""
+"""A network, or a tree of mounts, that a test has for itself; it ends with the test."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from domwarden.testing.require import absent, program
 
 #: linux/sched.h
 CLONE_NEWNET = 0x4000_0000
+CLONE_NEWNS = 0x0002_0000
 
 
 def in_own_network(test: Callable[[], Awaitable[None]], limit_seconds: float = 60.0) -> None:
@@ -26,6 +27,29 @@ def in_own_network(test: Callable[[], Awaitable[None]], limit_seconds: float = 6
     if os.geteuid() != 0:
         absent("root", "bridges and taps need root")
     program("iproute2", "ip")
+    _in_own(CLONE_NEWNET, test, limit_seconds)
+
+
+def in_own_mounts(test: Callable[[], Awaitable[None]], limit_seconds: float = 60.0) -> None:
+    """Run a coroutine in a thread whose mounts are seen by it and its children only.
+
+    Where that cannot be, the calling pytest test is skipped, or fails if it is required.
+    """
+    if os.geteuid() != 0:
+        absent("root", "mounts need root")
+    program("mount", "mount")
+
+    async def apart() -> None:
+        # What is mounted below a shared mount would be mounted for everybody.
+        private = ("mount", "--make-rprivate", "/")
+        process = await asyncio.create_subprocess_exec(*private)
+        assert await process.wait() == 0
+        await test()
+
+    _in_own(CLONE_NEWNS, apart, limit_seconds)
+
+
+def _in_own(flag: int, test: Callable[[], Awaitable[None]], limit_seconds: float) -> None:
     failures: list[BaseException] = []
 
     async def bounded() -> None:
@@ -34,19 +58,19 @@ def in_own_network(test: Callable[[], Awaitable[None]], limit_seconds: float = 6
 
     def run() -> None:
         try:
-            if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
+            if ctypes.CDLL(None, use_errno=True).unshare(flag):
                 failures.append(_NoNamespaceError(os.strerror(ctypes.get_errno())))
                 return
             asyncio.run(bounded())
         except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
             failures.append(error)
 
-    thread = threading.Thread(target=run, name="own-network")
+    thread = threading.Thread(target=run, name="own-namespace")
     thread.start()
     thread.join(limit_seconds + 60)
     assert not thread.is_alive()
     if failures and isinstance(failures[0], _NoNamespaceError):
-        absent("netns", f"no new network namespace: {failures[0]}")
+        absent("namespaces", f"no new network namespace: {failures[0]}")
     if failures:
         raise failures[0]
 
