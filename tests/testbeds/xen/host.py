@@ -34,6 +34,7 @@ XEN_OPTIONS = " ".join(
         *("ucode=no", "bootscrub=no", f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M"),
     ]
 )
+DOM0_CMDLINE = "console=hvc0 loglevel=5 mitigations=off clocksource=xen"
 BOOT_SECONDS = 240.0
 READY = "DOM0-READY"
 _AGENT_PORT = 7000
@@ -81,7 +82,7 @@ class Host:
 
     def _arguments(self) -> list[str]:
         number = self.address.rpartition(".")[2]
-        dom0 = f"console=hvc0 loglevel=5 mitigations=off clocksource=xen host={self.name} address={self.address}/24"
+        dom0 = f"{DOM0_CMDLINE} host={self.name} address={self.address}/24"
         return [
             *(QEMU, "-name", self.name, "-nodefaults", "-display", "none", "-no-reboot"),
             *("-accel", "tcg,thread=multi", "-cpu", CPU, "-m", str(MEMORY_MIB), "-smp", "1"),
