@@ -47,10 +47,10 @@ def definition(action: Action = Action.RESET, **more: Any) -> Definition:
     return Definition(**fields)
 
 
-def engine(directory: Path, name: str, **info: str) -> XenEngine:
-    """Return the engine of a new fake host."""
-    program = fake.install(directory / name, **info)
-    settings = {"xl": str(program), "log_directory": str(directory / name / "host" / "log")}
+def engine(directory: Path, name: str, **more: Any) -> XenEngine:
+    """Return the engine of a new fake host; ``more`` are settings of the host file."""
+    program = fake.install(directory / name)
+    settings = {"xl": str(program), "log_directory": str(directory / name / "host" / "log"), **more}
     return XenEngine(Host(name, directory / name / "state", {"xen": settings}))
 
 

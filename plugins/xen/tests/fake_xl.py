@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -17,17 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fake_config  # the program's own folder is on its path
 import fake_migration
-import fake_world as fake  # the program's own folder is on its path
+import fake_world as fake
+from fake_config import NoError
 from fake_world import REBOOT, SUSPEND, Domain, World
 
 _LETTERS = "-rscw"
 _SETTINGS = ("on_poweroff", "on_reboot", "", "on_crash", "on_watchdog")
 _MONITOR_SECONDS = 0.02
-
-
-class NoError(Exception):
-    """xl says no, with these words on stderr."""
 
 
 def main(directory: str) -> None:
@@ -118,40 +115,9 @@ def _info(host: Path, _arguments: list[str]) -> None:
             print(f"{key:<23}: {value}")
 
 
-def parse(text: str) -> dict[str, Any]:
-    """Read the configuration as xl does, strictly; raises NoError."""
-    found: dict[str, Any] = {}
-    for line in text.splitlines():
-        match = re.fullmatch(r"([a-z_][a-z0-9_]*) = (.*)", line)
-        if match is None:
-            raise NoError(f"config parsing error near `{line}'")
-        found[match[1]] = _value(match[2])
-    return found
-
-
-def _value(text: str) -> Any:
-    if text.startswith("["):
-        inner = text[1:-1]
-        items = re.findall(r'"(?:[^"\\]|\\.)*"', inner)
-        if ", ".join(items) != inner or not text.endswith("]"):
-            raise NoError(f"config parsing error near `{text}'")
-        return [_string(item) for item in items]
-    return int(text) if text.isdigit() else _string(text)
-
-
-def _string(text: str) -> str:
-    if not re.fullmatch(r'"(?:[^"\\\x00-\x1f]|\\x[0-9a-f]{2}|\\["\\])*"', text):
-        raise NoError(f"config parsing error near `{text}'")
-
-    def plain(match: re.Match[str]) -> str:
-        return chr(int(match[1][1:], 16)) if match[1].startswith("x") else match[1]
-
-    return re.sub(r'\\(x..|["\\])', plain, text[1:-1])
-
-
 def _create(host: Path, arguments: list[str]) -> None:
     held = "-p" in arguments
-    config = parse(Path(arguments[-1]).read_text())
+    config = fake_config.parse(Path(arguments[-1]).read_text())
     print(f"Parsing config from {arguments[-1]}", file=sys.stderr)
     with fake.world(host) as state:
         domid = _build(state, config, held=held)
@@ -222,7 +188,7 @@ def _watch(host: Path, domid: str, config: dict[str, Any], log: Path) -> None:
 
 
 def _receive(host: Path, arguments: list[str]) -> None:
-    fake_migration.receive(host, arguments, _build, _monitor, parse)
+    fake_migration.receive(host, arguments, _build, _monitor, fake_config.parse)
 
 
 def _change(host: Path, name: str, **what: Any) -> None:

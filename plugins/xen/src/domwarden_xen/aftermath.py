@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from domwarden.contract import Action, EngineError
+from domwarden.contract import EngineError
 
 from . import actions, finding, locking, monitor, resetting
 from .files import Files
@@ -26,8 +26,6 @@ SETTINGS = {
 def wanted(record: Record, code: int) -> str:
     """Return the word of xl.cfg(5) for what is to be done after an end with that code."""
     word = record.on.get(SETTINGS.get(code, ""), "preserve")
-    if code == WATCHDOG and record.watchdog_action == Action.POWEROFF:
-        return "destroy"  # xl only preserves it, so that nobody misses why it ended
     return "restart" if word == "soft-reset" else word
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domwarden.contract import Definition, DriverError, EngineError
+from domwarden.contract import Action, Definition, DriverError, EngineError
 
 from .schema import Options
 
@@ -16,6 +16,13 @@ OWN = frozenset(
     | {"on_poweroff", "on_reboot", "on_crash", "on_soft_reset", "serial", "vnc", "sdl"}
 )
 _KEY = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+
+#: What xl does after an expiry where the watchdog's driver does not say; else Xen only stops it.
+_AFTER: Mapping[Action, str] = {
+    Action.RESET: "restart",
+    Action.POWEROFF: "destroy",
+    Action.DUMP: "coredump-restart",
+}
 
 Settings = Mapping[str, Any]
 
@@ -40,13 +47,15 @@ def settings(definition: Definition, devices: Settings) -> dict[str, Any]:
         made |= {"serial": "pty", "vnc": False, "sdl": False}
         if options.stub_domain:
             made["device_model_stubdomain_override"] = True
-    on_watchdog = str(devices.get("on_watchdog", "preserve"))
+    watchdog = definition.watchdog
+    after = _AFTER.get(watchdog.action, "preserve") if watchdog is not None else "preserve"
+    on_watchdog = str(devices.get("on_watchdog", after))
     made |= {
         "on_poweroff": "destroy",
         "on_reboot": "restart",
         # A guest that panicked has told Xen so, and its watchdog will not expire any more: the same
         # is done to it.  Without a watchdog its remains are left to look at.
-        "on_crash": on_watchdog if definition.watchdog is not None else "preserve",
+        "on_crash": on_watchdog,
         "on_watchdog": on_watchdog,
         "on_soft_reset": "soft-reset",
     }
@@ -107,9 +116,15 @@ def _specification(key: str, device: Any) -> str:
 
 #: The escapes that xl reads back; its \\x and octal ones are rejected, or silently dropped (4.17).
 _ESCAPES = {
-    **{'"': '\\"', "\\": "\\\\"},
-    **{"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n"},
-    **{"\r": "\\r", "\t": "\\t", "\v": "\\v"},
+    '"': '\\"',
+    "\\": "\\\\",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
 }
 
 

@@ -33,6 +33,8 @@ class Follower:
         self._domid: int | None = None
         self._halted: bool | None = None
         self._rebooted = False
+        #: A domain that was made anew is paused until its maker lets it run; that is no event.
+        self._fresh = False
 
     def deeds(self, events: Iterable[Event]) -> list[Event]:
         """Return what is news among our own deeds."""
@@ -44,7 +46,7 @@ class Follower:
             elif event.kind is EventKind.SHUTDOWN:
                 told += self.end(End(domid, POWEROFF), event.at)
             elif self._halted is not (event.kind is EventKind.PAUSED):
-                self._halted = event.kind is EventKind.PAUSED
+                self._halted, self._fresh = event.kind is EventKind.PAUSED, False
                 told.append(event)
         return told
 
@@ -53,6 +55,8 @@ class Follower:
         if end.domid <= self.reported or end.code == SUSPEND:
             return []
         self.reported = end.domid
+        if self._domid is None:
+            self._domid = end.domid  # a higher one that is here by now was made after it
         now = time.time() if at is None else at
         kind = _KINDS.get(end.code, EventKind.UNKNOWN)
         data: dict[str, object] = {DOMID: end.domid, "code": end.code}
@@ -76,7 +80,10 @@ class Follower:
         if self._domid is not None and row.domid != self._domid:
             told += self._reset(row.domid, Event(EventKind.RESET, now, {DOMID: row.domid}))
         self._domid = row.domid
-        if not row.shut_down and not row.dying and self._halted is not row.paused:
+        self._fresh = self._fresh and row.paused
+        if row.shut_down or row.dying or self._fresh:
+            return told
+        if self._halted is not row.paused:
             if self._halted is not None:
                 kind = EventKind.PAUSED if row.paused else EventKind.RESUMED
                 told.append(Event(kind, now, {DOMID: row.domid}))
@@ -86,7 +93,6 @@ class Follower:
     def _reset(self, domid: int, event: Event) -> list[Event]:
         if domid == self._domid:
             return []
-        # Whoever makes a domain makes it paused; that is no event.
-        self._domid, self._halted = domid, None
+        self._domid, self._halted, self._fresh = domid, False, True
         known, self._rebooted = self._rebooted, False
         return [] if known else [event]

@@ -28,10 +28,11 @@ class End:
 
 def alive(files: Files) -> bool:
     """Say whether an xl is at work for the domain: its monitor, or one that makes it."""
-    return next(_pids(files), None) is not None
+    return next(pids(files), None) is not None
 
 
-def _pids(files: Files) -> Iterator[int]:
+def pids(files: Files) -> Iterator[int]:
+    """Yield the processes of xl that are at work for the domain."""
     wanted = f"{MARK}={files.directory}".encode()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():

@@ -25,6 +25,11 @@ def live(definition: Definition, room: Room, here: Facts) -> Definition:
     _check(definition, options)
     answers = room.ask("xl_config")
     merged = configuration.merged(answers)
+    if options.type == "pvh" and merged.get("pci"):
+        raise EngineError(
+            f"{definition.name}: a pvh guest cannot have PCI devices of the host",
+            hint="type: hvm or pv, which then cannot move either",
+        )
     configuration.render(configuration.settings(definition, merged))
     settled = definition.live
     facts: dict[str, Any] = {
