@@ -29,7 +29,6 @@ from domwarden.contract import (
 from domwarden.testing.console import Console
 from domwarden.testing.require import absent, program
 from domwarden_qemu import QemuEngine
-from domwarden_qemu.record import Record
 
 from ..testbeds.guest.build import Guest, build
 from ..testbeds.guest.packages import BuildError
@@ -100,10 +99,7 @@ class Lab:
         return self.root / host / "domains" / NAME / "qemu" / "console"
 
     def pid(self, host: str) -> int:
-        record = Record.load(self.root / host / "domains" / NAME / "qemu" / "record.json")
-        assert record is not None
-        assert record.pid is not None
-        return record.pid
+        return int((self.root / host / "domains" / NAME / "qemu" / "pid").read_text())
 
     def signal(self, host: str, number: signal.Signals) -> None:
         os.kill(self.pid(host), number)
