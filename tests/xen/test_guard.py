@@ -25,7 +25,7 @@ FIRED = "Watchdog timer fired for domain 0"
 SOFTDOG_FIRED = "Initiating system reboot"
 
 
-@pytest.mark.time_limit(400)
+@pytest.mark.time_limit(600)
 async def test_a_guarded_host_lives_and_is_handed_over(bed: Bed) -> None:
     """Longer than both time-outs nothing happens; HUP, TERM and USR1 mean what they should."""
     async with released(bed.m1):
@@ -35,7 +35,7 @@ async def test_a_guarded_host_lives_and_is_handed_over(bed: Bed) -> None:
 async def _live_and_hand_over(host: Host) -> None:
     await host.output("modprobe", "softdog")
     guard = await start(host, settings(["xen", "linux"]), armed=2)
-    await lasts(host, 2.5 * TIMEOUT_SECONDS)
+    await lasts(host, 2 * TIMEOUT_SECONDS)
     (left,) = await timers(host)
     assert 1 <= left <= TIMEOUT_SECONDS
     assert await softdog(host) == "active"
@@ -74,7 +74,7 @@ async def _live_and_hand_over(host: Host) -> None:
     await lasts(host, TIMEOUT_SECONDS + 10)
 
 
-@pytest.mark.time_limit(500)
+@pytest.mark.time_limit(600)
 async def test_an_unhealthy_or_unguarded_host_is_reset_by_xen(bed: Bed) -> None:
     """On one host a check fails and its repair does not help; on the other the guard is killed."""
 
@@ -84,7 +84,7 @@ async def test_an_unhealthy_or_unguarded_host_is_reset_by_xen(bed: Bed) -> None:
         repair = {"run": ["sh", "-c", 'echo "$0" > /run/repaired; exit 1']}
         file = settings(["xen"], checks={"disk": check}, repair=repair)
         guard = await start(host, file, armed=1)
-        await lasts(host, 1.5 * TIMEOUT_SECONDS)
+        await lasts(host, 5)
         await host.put("/run/broken", b"")
         await guard.says("the repair failed: status 1")
         assert await host.get("/run/repaired") == b"disk\n"
@@ -92,7 +92,6 @@ async def test_an_unhealthy_or_unguarded_host_is_reset_by_xen(bed: Bed) -> None:
 
     async def killed(host: Host) -> None:
         guard = await start(host, settings(["xen"]), armed=1)
-        await lasts(host, 1.5 * TIMEOUT_SECONDS)
         await guard.signal("KILL")
         await host.wait_dead(timeout_seconds=RESET_SECONDS)
 
@@ -102,7 +101,7 @@ async def test_an_unhealthy_or_unguarded_host_is_reset_by_xen(bed: Bed) -> None:
             assert FIRED in host.console_log()
 
 
-@pytest.mark.time_limit(500)
+@pytest.mark.time_limit(600)
 async def test_the_machines_own_watchdog_resets_it_alone(bed: Bed) -> None:
     """Without Xen's timer: the guard is killed on one host, and stopped on the other."""
 
@@ -110,7 +109,6 @@ async def test_the_machines_own_watchdog_resets_it_alone(bed: Bed) -> None:
         await host.output("modprobe", "softdog")
         guard = await start(host, settings(["linux"]), armed=1)
         assert await timers(host) == []
-        await lasts(host, 1.5 * TIMEOUT_SECONDS)
         await guard.signal(signal)
         await host.wait_dead(timeout_seconds=RESET_SECONDS)
 

@@ -35,6 +35,7 @@ async def ask(host: Host, *calls: list[Any]) -> list[Any]:
     return [json.loads(line) for line in done.check().splitlines()]
 
 
+@pytest.mark.time_limit(180)
 async def test_the_client_arms_kicks_and_disarms_dom0s_own_timers(bed: Bed) -> None:
     """Two timers, the third has no slot, unknown ids, and Xen's own word for the time left."""
     host = bed.m1
@@ -62,7 +63,7 @@ async def test_the_client_arms_kicks_and_disarms_dom0s_own_timers(bed: Bed) -> N
     assert await timers(host) == []
 
 
-@pytest.mark.time_limit(240)
+@pytest.mark.time_limit(400)
 async def test_a_guests_kernel_bars_it_unless_it_is_told_otherwise(bed: Bed) -> None:
     """EPERM, which the client names with unrestricted=1 for its remedy; with it the call passes."""
     host = bed.m1

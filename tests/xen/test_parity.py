@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.live, pytest.mark.xen]
 HARMLESS = {"lowest_free_id", "unused_ids", "kicked_and_stopped"}
 
 
-@pytest.mark.time_limit(420)
+@pytest.mark.time_limit(900)
 async def test_guests_of_xen_get_the_answers_of_the_scenarios(bed: Bed) -> None:
     """Every scenario that the plain hypercall allows, each in a PVH guest of its own."""
     makers = [Guests(host) for host in bed.hosts]
@@ -36,7 +36,7 @@ async def test_guests_of_xen_get_the_answers_of_the_scenarios(bed: Bed) -> None:
     assert found == {scenario.name: scenario.answers for scenario in plain}
 
 
-@pytest.mark.time_limit(120)
+@pytest.mark.time_limit(240)
 async def test_dom0_gets_the_answers_of_the_scenarios(bed: Bed) -> None:
     """Ids, slots and errors of dom0's own timers; other commands; a pointer to nothing."""
     dom0 = Dom0(bed.m1)

@@ -6,12 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domwarden.config import CheckEntry, CheckKind, GuardFile, HostWatchdogEntry, Repair
+from domwarden.config import (
+    CheckEntry,
+    CheckKind,
+    GuardFile,
+    HostWatchdogEntry,
+    Repair,
+    default_guard,
+)
 from domwarden.contract import DomwardenError, WatchdogAbsentError
 from domwarden.guard.guard import Guard
 from domwarden.guard.health import Outcome
-from domwarden.guard.watchdogs import Watchdogs
+from domwarden.guard.watchdogs import Watchdogs, chosen
 
+from ..plugins.throwaway import install
 from .card import Card
 
 GOOD, BAD = Outcome(True), Outcome(False, "status 1")
@@ -249,6 +257,35 @@ def test_a_watchdog_that_cannot_be_kicked_harms_no_other(tmp_path, caplog):
     assert bench.fires_within(61)
     assert bench.cards["other"].kicks[-1] >= 50
     assert caplog.text.count("KEEPALIVE") == 1
+
+
+def test_a_drivers_bug_harms_no_other(tmp_path, caplog, monkeypatch):
+    bench = Bench(tmp_path, settings_of(watchdogs=("card", "other")), cards=("card", "other"))
+    bench.guard.start()
+
+    def broken():
+        raise ZeroDivisionError("kick")
+
+    monkeypatch.setattr(bench.guard.watchdogs._armed["card"].driver, "kick", broken)
+    assert bench.fires_within(61)
+    assert bench.cards["other"].kicks[-1] >= 50
+    assert caplog.text.count("its driver has a bug: ZeroDivisionError") == 1
+
+
+def test_without_a_choice_every_driver_that_can_be_used_is(monkeypatch, tmp_path, caplog):
+    """A third party's broken one is named, and the others do the work."""
+    install(
+        tmp_path,
+        monkeypatch,
+        "class Other(HostWatchdog):\n    arm = kick = hand_over = disarm = lambda *_: 60\n"
+        "class Partial(HostWatchdog): pass",
+        host_watchdog_other="Other",
+        host_watchdog_partial="Partial",
+    )
+    names = [entry.driver for entry in chosen(default_guard())]
+    assert {"linux", "other"} <= set(names)
+    assert "partial" not in names
+    assert "watchdog partial is not used: acme-cards 2.5" in caplog.text
 
 
 def test_new_settings_take_effect_without_a_gap(tmp_path):

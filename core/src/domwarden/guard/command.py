@@ -59,7 +59,8 @@ class Running:
 
     def kill(self) -> None:
         """End it with all that it started, unless it is stuck in the kernel."""
-        if self._process is not None:
+        # a number that was waited for may be another's by now
+        if self._process is not None and self._process.returncode is None:
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
             except ProcessLookupError:

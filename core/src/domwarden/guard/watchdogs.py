@@ -8,8 +8,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from domwarden.config import GuardFile, HostWatchdogEntry
-from domwarden.contract import DomwardenError, HostWatchdog, WatchdogAbsentError
+from domwarden.contract import (
+    DomwardenError,
+    DriverError,
+    HostWatchdog,
+    WatchdogAbsentError,
+)
 from domwarden.plugins import Kind, load, offers
+from domwarden.plugins.lines import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +34,15 @@ def chosen(settings: GuardFile) -> tuple[HostWatchdogEntry, ...]:
     """Return the watchdogs to use: those of the file, or every driver that is installed."""
     if settings.watchdogs is not None:
         return settings.watchdogs
-    names = sorted({offer.name for offer in offers(Kind.HOST_WATCHDOG)})
-    return tuple(
-        HostWatchdogEntry(name, settings.timeout_seconds, options=defaults(name)) for name in names
-    )
+    found = []
+    for name in sorted({offer.name for offer in offers(Kind.HOST_WATCHDOG)}):
+        try:
+            options = defaults(name)
+        except DriverError as error:
+            logger.warning("watchdog %s is not used: %s", name, error)
+        else:
+            found.append(HostWatchdogEntry(name, settings.timeout_seconds, options=options))
+    return tuple(found)
 
 
 def defaults(driver: str) -> dict[str, object]:
@@ -101,6 +112,8 @@ class Watchdogs:
                 armed.driver.kick()
             except DomwardenError as error:
                 trouble = str(error)
+            except Exception as error:  # noqa: BLE001 - a driver's bug must not end the kicks of others
+                trouble = f"its driver has a bug: {one_line(error)}"
             if trouble != armed.trouble:
                 logger.warning("watchdog %s: %s", name, trouble or "is kicked again")
                 armed.trouble = trouble
