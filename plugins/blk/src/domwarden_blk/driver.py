@@ -30,7 +30,7 @@ from domwarden_blk.names import on_host
 from domwarden_blk.options import HOST_SCHEMA, SCHEMA, Options, Placement
 from domwarden_blk.saved import Saved
 from domwarden_blk.shared import Shared
-from domwarden_blk.xen import xen_disk
+from domwarden_blk.xen import is_linked, unlink, xen_disk
 
 Run = Callable[[JobContext], Awaitable[JobResult]]
 
@@ -86,8 +86,11 @@ class Blk:
     @hookimpl
     def close(self, domain: Domain) -> Job | None:
         """Remove a mirror's target whose move went back; every other image stays."""
-        arrived = opening.arrives(domain, self.options)
-        return self._after(domain, "close") if arrived else None
+        if opening.arrives(domain, self.options):
+            return self._after(domain, "close")
+        if is_linked(domain, self.options):
+            return Job(f"{self.id}: close", functools.partial(unlink, domain))
+        return None
 
     @hookimpl
     def migrate(self, domain: Domain, step: Step) -> Job | Refusal | None:

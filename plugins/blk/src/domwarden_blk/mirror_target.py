@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from domwarden.contract import Domain, JobContext, PermanentError, Refusal
-from domwarden_blk import names
+from domwarden_blk import names, xen
 from domwarden_blk.digest import require_same
 from domwarden_blk.ends import present, target_of
 from domwarden_blk.files import publish, remove, sync_directory, sync_file
@@ -58,10 +58,14 @@ class MirrorTargetJobs:
         await stop_serving(self._partial)
         for left in (self._partial, *names.sockets(self._domain)):
             await asyncio.to_thread(remove, left)
+        if xen.is_linked(self._domain, self._options):
+            await xen.unlink(self._domain, _context)
 
     async def finish(self, _context: JobContext) -> None:
         """Give the image its name; the running process has it open and does not notice."""
         await asyncio.to_thread(publish, self._partial, self._image)
+        if xen.is_linked(self._domain, self._options):
+            await asyncio.to_thread(xen.point, self._domain, self._image)
 
     def _refusals(self) -> list[Refusal]:
         ticket = self._domain.ticket or {}  # none where the source refuses by itself

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from domwarden.contract import Domain, End, JobContext, Movement, PermanentError
+from domwarden_blk import xen
 from domwarden_blk.image import Format, Image, look
 from domwarden_blk.names import leftovers, migration_of, on_host, partial
 from domwarden_blk.options import Options, Placement
@@ -40,8 +41,10 @@ async def open_disk(domain: Domain, options: Options, _context: JobContext) -> N
         if not isinstance(size_bytes, int):
             raise PermanentError("the source did not say how large its disk is")
         await make_target(image, options.format, size_bytes)
-        return
-    await asyncio.to_thread(_check, domain, options, image)
+    else:
+        await asyncio.to_thread(_check, domain, options, image)
+    if xen.is_linked(domain, options):
+        await asyncio.to_thread(xen.point, domain, image)
 
 
 def _check(domain: Domain, options: Options, path: Path) -> None:
