@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+import voluptuous as vol
 
 from domwarden.contract import EngineError
 from domwarden_qemu.capabilities import Capabilities
@@ -14,7 +16,7 @@ from domwarden_qemu.incoming import QemuIncoming
 from domwarden_qemu.monitor import Monitor
 from domwarden_qemu.process import boot_id, start_time
 from domwarden_qemu.record import Record
-from domwarden_qemu.schema import HostOptions
+from domwarden_qemu.schema import HOST_SCHEMA, HostOptions
 
 from .rooms import host
 
@@ -37,3 +39,23 @@ async def test_a_copy_that_could_not_be_told_to_run_may_still_be_discarded(tmp_p
     record = Record.load(files.record)
     assert record is not None
     assert not record.activated
+
+
+@pytest.mark.parametrize(
+    ("settings", "uri"),
+    [
+        ({"listen": "10.0.0.2"}, "tcp:10.0.0.2:0"),
+        ({"listen": "fd00::2"}, "tcp:[fd00::2]:0"),
+        (
+            {"listen": "10.0.0.2", "migration_ports": [49152, 49215]},
+            "tcp:10.0.0.2:49152,to=49215",
+        ),
+    ],
+)
+def test_a_stream_arrives_where_the_host_file_says(
+    tmp_path: Path, settings: dict[str, Any], uri: str
+) -> None:
+    files = Files(host(tmp_path), "web1")
+    options = HostOptions(**vol.Schema(HOST_SCHEMA)(settings))
+    incoming = QemuIncoming(files, Monitor(files.move, "web1"), "m1", options, _unasked)
+    assert incoming._tcp() == uri

@@ -16,7 +16,7 @@ from domwarden.migration.moments import Observer
 #: How long the command may take until the peer greets: a login, and Python on a busy host.
 START_SECONDS = 30.0
 #: How long it may take after it did not greet: a guest may stand still meanwhile.
-AGAIN_SECONDS = 5.0
+AGAIN_SECONDS = 10.0
 #: How long a peer may take to end by itself.
 CLOSE_SECONDS = 10.0
 #: How long one that fell silent may take: it is ended then.

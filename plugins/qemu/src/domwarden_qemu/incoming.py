@@ -119,13 +119,17 @@ class QemuIncoming(Incoming):
             elif self._options.listen == "unix":
                 uri, address = f"unix:{self._files.incoming}", {"unix": str(self._files.incoming)}
             else:
-                host = self._options.listen
-                uri = f"tcp:[{host}]:0" if ":" in host else f"tcp:{host}:0"
-                address = {}
+                uri, address = self._tcp(), {}
             await session.execute("migrate-incoming", {"uri": uri})
             if not address:
                 address = streams.tcp_address(await session.execute("query-migrate"))
         return address
+
+    def _tcp(self) -> str:
+        host, (first, last) = self._options.listen, self._options.migration_ports
+        shown = f"[{host}]" if ":" in host else host
+        # QEMU tries one after the other (qapi InetSocketAddress, ``to``).
+        return f"tcp:{shown}:{first}" + (f",to={last}" if first else "")
 
     async def _receive(self) -> None:
         async with (

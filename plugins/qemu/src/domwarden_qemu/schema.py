@@ -24,9 +24,22 @@ def _listen(value: Any) -> str:
     if value == "unix":
         return "unix"
     try:
-        return str(ipaddress.ip_address(value))
+        address = ipaddress.ip_address(value)
     except ValueError:
         raise vol.Invalid("expected unix or an IP address of this host") from None
+    if address.is_unspecified:
+        raise vol.Invalid("expected the one address that the other host connects to")
+    return str(address)
+
+
+def _ports(value: Any) -> tuple[int, int]:
+    """Return the first and the last port; raises Invalid."""
+    if isinstance(value, list | tuple) and len(value) == 2:
+        first, last = value
+        both_are_ports = type(first) is int and type(last) is int and 0 <= first <= last <= 65535
+        if both_are_ports and (first or not last):
+            return first, last
+    raise vol.Invalid("expected the first and the last port; [0, 0] is any free one")
 
 
 SCHEMA: Mapping[Any, Any] = {
@@ -40,6 +53,7 @@ HOST_SCHEMA: Mapping[Any, Any] = {
     vol.Optional("binary", default="qemu-system-x86_64"): str,
     vol.Optional("accel", default="auto"): vol.In(["auto", "kvm", "tcg"]),
     vol.Optional("listen", default="unix"): _listen,
+    vol.Optional("migration_ports", default=(0, 0)): _ports,
 }
 
 
@@ -60,3 +74,5 @@ class HostOptions:
     binary: str = "qemu-system-x86_64"
     accel: str = "auto"
     listen: str = "unix"
+    #: The first port that an incoming stream may arrive at, and the last; 0: whichever is free.
+    migration_ports: tuple[int, int] = (0, 0)
