@@ -35,6 +35,7 @@ class Job:
     ``run`` may be called twice after a crash and must then do no harm (idempotent).  It may raise
     ``TransientError(message, delay=seconds)`` to be tried again within ``timeout_seconds``, or
     ``PermanentError``; any other exception is reported as a bug of the driver's distribution.
+    A domain file may replace ``timeout_seconds``, by device and step.
     """
 
     name: str
