@@ -146,7 +146,7 @@ class ToyOutgoing(Outgoing):
         progress(Progress(total_bytes=4, transferred_bytes=4, iteration=2))
         copy = self.engine.read(self.name)
         path = copy["address"].get("file") or copy["address"]["stream"]
-        await asyncio.to_thread(Path(path).write_text, copy["memory"])
+        await asyncio.to_thread(_send, Path(path), copy["memory"])
         self.engine.write(self.name, state="departed")
         self.engine.fault(self.engine.faults.after, "complete")
         return 0.001
@@ -185,8 +185,10 @@ class ToyIncoming(Incoming):
 
     async def received(self) -> None:
         self.engine.fault(self.engine.faults.before, "received")
-        copy = self.engine.read(self.name)
-        memory = await asyncio.to_thread(Path(copy["stream"]).read_text)
+        stream = Path(self.engine.read(self.name)["stream"])
+        while not await asyncio.to_thread(stream.exists):
+            pass  # the source's end is under way
+        memory = await asyncio.to_thread(stream.read_text)
         self.engine.write(self.name, state="received", memory=memory)
 
     async def activate(self, *, run: bool) -> None:
@@ -203,3 +205,10 @@ class ToyIncoming(Incoming):
         state = self.engine.read(self.name)["state"]
         assert state in {"incoming", "received", "absent", "ended"}, state
         self.engine.file(self.name).unlink(missing_ok=True)
+
+
+def _send(stream: Path, memory: str) -> None:
+    """Write it so that it is there whole or not at all."""
+    partial = stream.with_suffix(".partial")
+    partial.write_text(memory)
+    partial.rename(stream)

@@ -158,7 +158,7 @@ def journals(world: World) -> list[str]:
         ("source journal released after", RunState.DEPARTED, Action.GRANT),
         ("destination journal granted after", RunState.DEPARTED, Action.ACTIVATE),
         ("destination journal ran after", RunState.DEPARTED, Action.FINISH),
-        ("source engine stop after", RunState.ABSENT, Action.FINISH),
+        ("source journal done before", RunState.ABSENT, Action.STOP),
     ],
 )
 async def test_a_plan_says_what_would_be_settled_first_and_settles_nothing(

@@ -197,10 +197,8 @@ class DestinationSide(Side):
             await self.note(Fact.NEVER_RAN)
 
     async def finish(self) -> None:
-        """Have the domain supervised, then tell the devices that it runs here."""
+        """Tell the devices that the domain runs here."""
         if Fact.FINISHED not in self.facts:
-            # Not in activate(): the source waits for that one's answer with a guest that stands.
-            await self.site.supervise(self.definition)
             await self.finish_devices(running=self.record.running)
             self.note_later(Fact.FINISHED)  # with the end of the move
 
@@ -263,10 +261,16 @@ class DestinationSide(Side):
         await self.note(Fact.RETURNED, *entries, *self.undoing())
 
     async def close(self) -> None:
-        """Mark this end as done; where the move went back, its devices are closed first."""
+        """Mark this end as done; where the move went back, its devices are closed first.
+
+        A domain that runs here is supervised from now on: starting a supervisor takes a processor
+        for half a second, and before this a guest stood still or a copy was to be ended.
+        """
         if self.record.done:
             return
-        if Fact.OPENED in self.facts and Fact.RAN not in self.facts:
+        if Fact.RAN in self.facts:
+            await self.site.supervise(self.definition)
+        elif Fact.OPENED in self.facts:
             await self.close_devices()
         await self.close_record()
 

@@ -82,9 +82,13 @@ async def forward(source: SourceSide, far: RemoteEnd) -> tuple[float | None, flo
     )
     merge(source.tickets, started["tickets"])
     await source.step(Step.SYNC)
-    downtime = await source.complete()
-    # The destination's tickets come back too late for any step of the source.
-    await far.send("sync", tickets=_tickets(source))
+    # At once, for the guest stands still: each end waits until its own hypervisor says that the
+    # stream is complete.  The destination's tickets come back too late for any step of the source.
+    downtime, _ = await both(
+        source.complete(),
+        far.send("sync", tickets=_tickets(source)),
+        f"{source.record.domain}/sync",
+    )
     await source.release()
     granted = await far.send("grant")
     return source.seen_running(float(granted["ran_ago_seconds"])), downtime
@@ -99,9 +103,8 @@ async def afterwards(source: SourceSide, far: RemoteEnd) -> None:
     )
     await source.compare_watchdog(Armed(finished["watchdog"]))
     await source.finish()
-    await source.stop()
     # The source closes last: until then its recovery also answers for the destination.
-    await far.send("close")
+    await both(source.stop(), far.send("close"), f"{source.record.domain}/close")
     await source.close()
 
 
