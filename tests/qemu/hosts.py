@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import yaml
 
 from domwarden.config import load_domain, load_host
-from domwarden.contract import PermanentError
+from domwarden.contract import ConflictError, PermanentError
 from domwarden.testing.console import Console
 from domwarden.warden import Warden
 
@@ -63,9 +64,21 @@ async def started(root: Path) -> AsyncIterator[Warden]:
             yield made
         finally:
             for host in PEERS:
-                async with warden_of(root, host) as one:
-                    with contextlib.suppress(PermanentError):
-                        await one.stop(NAME)
+                await _stopped(root, host)
+
+
+async def _stopped(root: Path, host: str) -> None:
+    """Stop whatever is on a host, even if a test failed while somebody else acted on it."""
+    async with asyncio.timeout(60), warden_of(root, host) as one:
+        while True:
+            try:
+                await one.stop(NAME)
+            except ConflictError:
+                await asyncio.sleep(0.2)
+            except PermanentError:
+                return  # it is not there
+            else:
+                return
 
 
 @contextlib.asynccontextmanager

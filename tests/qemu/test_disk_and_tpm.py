@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from domwarden.contract import RefusedError, RunState
+from domwarden.contract import BrokenError, MigrationSettings, RefusedError, RunState
 from domwarden.migration import MoveFailedError, Outcome
 from domwarden.testing.require import program
 from domwarden.warden import Warden
 
+from ..system.house import MARK, alive, until
+from ..system.survival import watcher_dies
 from .hosts import shell, started, warden_of, write_domain, write_host
 from .lab import NAME
 
@@ -23,6 +25,12 @@ pytestmark = [pytest.mark.live, pytest.mark.time_limit(300)]
 
 MIRROR = {"driver": "blk", "source": "disks-a/web1.qcow2", "placement": "mirror"}
 TPM = {"driver": "tpm", "move": "stream"}
+#: Notes each call, and fails at one step where there is a file that names it.
+TOOL = """#!/bin/sh
+echo "$@" >> {root}/calls
+[ "$#" = 8 ] && [ "$4" = "$(cat {root}/fails 2>&1)" ] && echo "Error: no link to the card"
+exit 0
+"""
 
 
 def _write(root: Path, devices: Mapping[str, Mapping[str, Any]]) -> None:
@@ -46,6 +54,14 @@ def _images(root: Path, host: str) -> list[str]:
     return sorted(entry.name for entry in (root / f"disks-{host}").iterdir())
 
 
+def _calls(root: Path) -> list[str]:
+    """Return what the tool was called with since the last question."""
+    calls = root / "calls"
+    said = calls.read_text().splitlines()
+    calls.unlink()
+    return said
+
+
 def _tpms(root: Path, host: str) -> list[str]:
     directory = root / host / "domains" / NAME
     found = directory.iterdir() if directory.is_dir() else iter(())
@@ -58,6 +74,8 @@ async def test_disk_and_tpm_arrive_with_the_guest(tmp_path: Path) -> None:
     async with _started(tmp_path, devices) as warden:
         plan = await warden.plan(NAME, "b")
         assert plan.refusals == ()
+        # The comparison reads the whole disk while the guest stands still, and plan says so.
+        assert plan.predicted_blackout_seconds > MigrationSettings().downtime_limit_seconds
         async with shell(tmp_path, "a") as console:
             await console.command("write vda 1000000 early words")
             before = await console.command("tpm pcr 16")
@@ -131,6 +149,39 @@ async def test_disk_and_tpm_are_tidied_up_when_the_driver_dies_late(
             await console.command("write vda 1000000 over there")
 
 
+async def test_an_image_is_deleted_only_after_its_guest_ran_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``after: delete``: a move that fails deletes nothing, nor one that is granted and hangs."""
+    monkeypatch.setenv(MARK, str(tmp_path))  # by which the processes of the move are found
+    async with _started(tmp_path, {"root": {**MIRROR, "after": "delete"}}) as warden:
+        # Nothing is announced without a comparison.
+        predicted = (await warden.plan(NAME, "b")).predicted_blackout_seconds
+        assert predicted == MigrationSettings().downtime_limit_seconds
+        async with shell(tmp_path, "a") as console:
+            await console.command("write vda 1000000 precious")
+        monkeypatch.setenv("DOMWARDEN_CRASH_AT", "received-not-ready")
+        with pytest.raises(MoveFailedError) as failed:
+            await warden.migrate(NAME, "b")
+        assert failed.value.settled.outcome is Outcome.RESUMED
+        assert _images(tmp_path, "a") == ["web1.qcow2"]
+        async with shell(tmp_path, "a") as console:
+            assert (await console.command("read vda 1000000 8")).startswith("precious")
+        monkeypatch.setenv("DOMWARDEN_CRASH_AT", "granted-not-running")
+        observer, driver = watcher_dies(tmp_path)
+        with pytest.raises(BrokenError, match="so did its watcher"):
+            await warden.migrate(NAME, "b", observer=observer)
+        await until(lambda: not alive(driver[0]), "the driver dies too", seconds=60)
+        monkeypatch.delenv("DOMWARDEN_CRASH_AT")
+        assert _images(tmp_path, "a") == ["web1.qcow2"]  # its guest may run, and runs not yet
+        (settled,) = await warden.recover()
+        assert settled.outcome is Outcome.ARRIVED
+        assert _images(tmp_path, "a") == []
+        assert _images(tmp_path, "b") == ["web1.qcow2"]
+        async with shell(tmp_path, "b") as console:
+            assert (await console.command("read vda 1000000 8")).startswith("precious")
+
+
 async def test_a_shared_disk_is_proven_and_the_tool_runs_beside_the_stream(
     tmp_path: Path,
 ) -> None:
@@ -143,7 +194,7 @@ async def test_a_shared_disk_is_proven_and_the_tool_runs_beside_the_stream(
             await warden.migrate(NAME, "b")
         assert [r.code for r in refused.value.refusals] == ["no-tool"]
         tool = tmp_path / "tool"
-        tool.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+        tool.write_text(TOOL.format(root=tmp_path))
         tool.chmod(0o755)
         text = yaml.safe_load((tmp_path / "a.yaml").read_text())
         text["drivers"]["tpm"] = {"tool": [str(tool)], "timeout": "10s"}
@@ -152,11 +203,21 @@ async def test_a_shared_disk_is_proven_and_the_tool_runs_beside_the_stream(
             await console.command("tpm extend 16 measured")
             extended = await console.command("tpm pcr 16")
             await console.command("write vda 1000000 early words")
+        calls = [f"-type vtpm -step {n} -host b -domname {NAME}" for n in range(4)]
         async with warden_of(tmp_path, "a") as again:
+            for failing in (1, 2, 3):
+                (tmp_path / "fails").write_text(f"{failing}")
+                with pytest.raises(MoveFailedError, match="no link to the card") as failed:
+                    await again.migrate(NAME, "b")
+                assert failed.value.settled.outcome is Outcome.RESUMED
+                undone = [*calls[: failing + 1], f"{calls[failing]} -recover"]
+                assert _calls(tmp_path) == undone
+                async with shell(tmp_path, "a") as console:
+                    assert await console.command("tpm pcr 16") == extended
+            (tmp_path / "fails").unlink()
             moved = await again.migrate(NAME, "b")
         assert moved.alarms == ()
-        calls = (tmp_path / "calls").read_text().splitlines()
-        assert calls == [f"-type vtpm -step {n} -host b -domname {NAME}" for n in range(4)]
+        assert _calls(tmp_path) == calls
         assert _images(tmp_path, "a") == ["web1.qcow2"]  # and no probe is left
         async with shell(tmp_path, "b") as console:
             assert await console.command("tpm pcr 16") == extended

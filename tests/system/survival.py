@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from domwarden.migration import MoveFailedError, Outcome
+from domwarden.migration import Moment, MoveFailedError, Outcome
 
-from .house import NAME, House
+from .house import NAME, House, drivers
 from .story import Story
 
 #: A watchdog that a kicked guest keeps on a busy machine too.
@@ -71,3 +75,16 @@ async def moves_again(made: House, story: Story, source: str) -> None:
         async with made.warden(host) as warden:
             assert await warden.expiries(NAME) == []
             assert await warden.recover() == []
+
+
+def watcher_dies(root: Path) -> tuple[Callable[[Moment], None], list[int]]:
+    """Return an observer that kills the watcher at once, and where the driver's pid will be."""
+    driver: list[int] = []
+
+    def observer(_moment: Moment) -> None:
+        if not driver:
+            watcher, worker = drivers(root)
+            os.kill(watcher, signal.SIGKILL)
+            driver.append(worker)
+
+    return observer, driver

@@ -2,49 +2,39 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from domwarden.contract import BrokenError, RunState
-from domwarden.migration import Moment, Outcome
+from domwarden.config import load_host
+from domwarden.contract import BrokenError, End, RunState
+from domwarden.migration import Outcome
+from domwarden.plugins import Kind, load
 
-from .house import NAME, House, alive, drivers, house, until
+from .house import NAME, House, alive, house, until
 from .story import Story
-from .survival import WATCHDOG_SECONDS, moves_again, other, whole
+from .survival import WATCHDOG_SECONDS, moves_again, other, watcher_dies, whole
 
 pytestmark = [pytest.mark.live, pytest.mark.time_limit(300)]
 
 
-def _watcher_dies(root: Path) -> tuple[Callable[[Moment], None], list[int]]:
-    """Return an observer that kills the watcher at once, and where the driver's pid will be."""
-    driver: list[int] = []
-
-    def observer(_moment: Moment) -> None:
-        if not driver:
-            watcher, worker = drivers(root)
-            os.kill(watcher, signal.SIGKILL)
-            driver.append(worker)
-
-    return observer, driver
-
-
 async def _nobody_is_left(made: House, point: str, source: str) -> None:
     """Move until the driver dies at that point, long after its watcher did."""
-    observer, driver = _watcher_dies(made.root)
+    observer, driver = watcher_dies(made.root)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOMWARDEN_CRASH_AT", point)
         async with made.warden(source) as warden:
             with pytest.raises(BrokenError, match="so did its watcher"):
                 await warden.migrate(NAME, other(source), observer=observer)
         await until(lambda: not alive(driver[0]), "the driver dies too", seconds=60)
-    status = await made.status(source)
-    assert status is not None
-    assert status.migration
-    assert RunState.RUNNING not in {status.state, await made.state(other(source))}
+    # Not by `status`, which would settle it.
+    async with made.warden(source) as warden:
+        (left,) = (await warden.plan(NAME, other(source))).unfinished
+        assert left.end is End.SOURCE
+        engine = await warden.engine_of(NAME)
+        assert (await engine.observe(NAME)).state is not RunState.RUNNING
+    there = load(Kind.ENGINE, "qemu").cls(load_host(made.root / f"{other(source)}.yaml").host)
+    assert (await there.observe(NAME)).state is not RunState.RUNNING
 
 
 async def test_the_next_verb_settles_what_driver_and_watcher_left(tmp_path: Path) -> None:
