@@ -8,7 +8,7 @@ PROMISED: dict[str, dict[str, dict[str, str]]] = {
         "pytest11": {"domwarden": "domwarden.testing.plugin"},
     },
     "domwarden-qemu": {"domwarden.engines": {"qemu": "domwarden_qemu:QemuEngine"}},
-    "domwarden-xen": {"domwarden.engines": {"xen": "domwarden_xen:XenEngine"}},
+    "domwarden-xen": {"domwarden.engines": {"xen": "domwarden_xen.engine:XenEngine"}},
     "domwarden-hvm-wdt": {
         "domwarden.watchdogs": {
             "i6300esb": "domwarden_hvm_wdt:I6300esb",

@@ -61,7 +61,7 @@ async def heard(one: XenEngine, last: EventKind) -> list[Event]:
     fake.change(host_of(one), NAME, timeout=10, hung=True)
     fake.forward(host_of(one), 11.0)
     events: list[Event] = []
-    async with asyncio.timeout(20), contextlib.aclosing(one.events(NAME)) as coming:  # type: ignore[type-var]
+    async with asyncio.timeout(20), contextlib.aclosing(one.events(NAME)) as coming:
         async for event in coming:
             events.append(event)
             if event.kind is last:
