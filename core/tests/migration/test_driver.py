@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from domwarden.contract import RefusedError
 from domwarden.migration import Moment, Moved, MoveFailedError, Outcome, Saved, What
 from domwarden.migration.crash import ENVIRONMENT, KNOWN_POINTS
 from domwarden.migration.request import Request, Result, Verb, drive
+from domwarden.migration.spare import Spare
 
 from .helpers import MEMORY, recover, running_domain
 from .world import World
@@ -147,3 +149,32 @@ async def test_a_caller_that_stopped_reading_holds_nobody_up(
     finally:
         os.close(writing)
         os.close(reading)
+
+
+async def test_a_spare_driver_waits_to_be_told_and_loads_drivers_meanwhile(world: World) -> None:
+    """What it cannot load hinders nothing: the move that needs it will say so."""
+    await running_domain(world)
+    spare = Spare.start(PROGRAM)
+    spare.load([("engine", "embedded"), ("device", "nobody-has-this")])
+    request = Request(world.host_file("a"), Verb.MIGRATE, domain="web1", peer="b")
+    assert isinstance(await drive(request, lambda _moment: None, spare=spare), Moved)
+    assert world.running() == ["b"]
+
+
+def test_a_spare_driver_ends_with_its_caller() -> None:
+    """The end of its input is all that it needs to know, and it leaves without a word."""
+    process = subprocess.Popen(PROGRAM, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.communicate(timeout=60) == (b"", None)
+    assert process.returncode == 0
+
+
+async def test_a_spare_driver_that_died_is_replaced(world: World) -> None:
+    """A move never fails for want of what was only to make it faster."""
+    await running_domain(world)
+    died = Spare.start((sys.executable, "-c", ""))
+    async with asyncio.timeout(30):
+        while died.alive:  # noqa: ASYNC110 - another process's end
+            await asyncio.sleep(0.02)
+    request = Request(world.host_file("a"), Verb.MIGRATE, domain="web1", peer="b")
+    moved = await drive(request, lambda _moment: None, spare=died, program=PROGRAM)
+    assert isinstance(moved, Moved)

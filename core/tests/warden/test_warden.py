@@ -330,3 +330,13 @@ async def test_every_verb_gives_a_guarded_domain_its_supervisor_again(tmp_path: 
         world.supervised.clear()
         await here.status()
         assert world.supervised == []
+
+
+async def test_a_driver_that_is_kept_ends_with_its_warden(tmp_path: Path) -> None:
+    """It waits as long as somebody could use it, and no longer."""
+    world = World(tmp_path)
+    async with warden(world, keep_driver=True) as here:
+        spare = here._spare
+        assert spare is not None
+        assert spare.alive
+    assert not spare.alive

@@ -1,6 +1,7 @@
 """The process that drives one move: ``python -m domwarden.migration.driver``.
 
-It reads a request from its input and writes moments and a last word as JSON lines. The process that
+It may be started ahead. It reads a request from its input and writes moments and a last word as
+JSON lines; an input that ends before a request ends it. The process that
 was started ends at once and leaves a watcher, which forks the one that works, hands on what that
 one says, and when it dies without a last word runs the recovery at once. What cannot be settled at
 once it tries again for a while. Nobody needs to listen.
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import importlib
 import json
 import os
 import queue
@@ -21,7 +24,7 @@ from domwarden.contract import BrokenError, DomwardenError
 from domwarden.migration.request import Request, Result, last_word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from domwarden.migration.hub import Hub
     from domwarden.migration.moments import Moment, Observer
@@ -37,9 +40,11 @@ def installed_hub(request: Request, observer: Observer) -> Hub:
 
 def main(make_hub: Callable[[Request, Observer], Hub] = installed_hub) -> int:
     """Drive the move that standard input names; returns the exit status."""
-    request = Request.from_json(json.loads(sys.stdin.readline()))
+    request = _told()
+    if request is None:
+        return 0  # its caller needed no driver, or is dead
     if os.fork():
-        return 0  # the caller has no child to wait for, and leaves none behind
+        os._exit(0)  # the caller has no child to wait for, and leaves none behind
     reading, writing = os.pipe()
     # No thread and no event loop exists yet, so the fork is a whole and cheap copy.
     worker = os.fork()
@@ -60,6 +65,24 @@ def main(make_hub: Callable[[Request, Observer], Hub] = installed_hub) -> int:
     if "result" not in json.loads(word):
         _stay(request, make_hub)
     os._exit(0)
+
+
+def _told() -> Request | None:
+    """Read until there is a request; drivers may be named before it, to be loaded meanwhile."""
+    for line in sys.stdin:
+        said = json.loads(line)
+        if "load" not in said:
+            return Request.from_json(said)
+        _load(said["load"])
+    return None
+
+
+def _load(drivers: Iterable[Sequence[str]]) -> None:
+    from domwarden.plugins import Kind, load
+
+    for kind, name in drivers:
+        with contextlib.suppress(DomwardenError):  # the move that needs it will say so
+            load(Kind(kind), name)
 
 
 def _stay(request: Request, make_hub: Callable[[Request, Observer], Hub]) -> None:
@@ -176,5 +199,14 @@ def _write(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
+def _prepare() -> None:
+    """Import what every move needs, before there is a request to keep waiting."""
+    for name in ("config", "migration.verbs", "plugins", "watchdog.process"):
+        importlib.import_module(f"domwarden.{name}")
+    # The forked worker then neither copies nor looks through what is here now.
+    gc.freeze()
+
+
 if __name__ == "__main__":
+    _prepare()
     sys.exit(main())

@@ -6,9 +6,7 @@ import asyncio
 import dataclasses
 import enum
 import json
-import os
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +14,13 @@ from domwarden.contract import BrokenError, DomwardenError, Host
 from domwarden.migration.link import error_as_json, error_from_json
 from domwarden.migration.moments import Moment, Observer
 from domwarden.migration.outcome import Moved, MoveFailedError, Restored, Saved, Settled
+from domwarden.migration.spare import PROGRAM, Spare
 
 if TYPE_CHECKING:
     from domwarden.config import HostFile, Peer
 
 #: A driver that says nothing for so long is not waited for; it goes on all the same.
 SILENCE_SECONDS = 3600.0
-#: How long Python may take to start on a busy host.
-START_SECONDS = 60.0
 #: The longest line a driver writes: a moment with some data.
 LINE_LIMIT_BYTES = 4 * 1024 * 1024
 
@@ -134,28 +131,26 @@ async def drive(
     request: Request,
     observer: Observer,
     *,
-    program: tuple[str, ...] = (sys.executable, "-m", "domwarden.migration.driver"),
+    spare: Spare | None = None,
+    program: Sequence[str] = PROGRAM,
 ) -> Result:
-    """Start a driver, hand on what it tells, and return or raise its last word.
+    """Have a driver do it, hand on what it tells, and return or raise its last word.
 
-    Cancelling the caller leaves the driver to finish the move by itself.
+    That is the spare one if it waits, else one that is started now. Cancelling the caller leaves
+    the driver to finish the move by itself.
     """
-    reading, writing = os.pipe()
+    if spare is not None and spare.alive:
+        driver = spare
+    else:
+        if spare is not None:
+            spare.discard()
+        driver = await asyncio.to_thread(Spare.start, program)
     reader = asyncio.StreamReader(limit=LINE_LIMIT_BYTES)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", 0)
+        lambda: asyncio.StreamReaderProtocol(reader), driver.output
     )
     try:
-        try:
-            # Not a pipe of asyncio's own: closing that one would kill the process.
-            process = await asyncio.create_subprocess_exec(
-                *program, stdin=asyncio.subprocess.PIPE, stdout=writing, start_new_session=True
-            )
-        finally:
-            os.close(writing)
-        async with asyncio.timeout(START_SECONDS):
-            # The driver leaves this process behind as soon as it has the request.
-            await process.communicate(json.dumps(request.as_json(), default=str).encode() + b"\n")
+        await asyncio.to_thread(driver.tell, request.as_json())
         return read_last_word(await _follow(reader, observer))
     finally:
         transport.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +41,9 @@ from domwarden.migration import (
     restore,
     save,
 )
-from domwarden.migration.request import Request, Verb, drive
+from domwarden.migration.request import Request, Result, Verb, drive
 from domwarden.migration.savefile import read_manifest
+from domwarden.migration.spare import Spare
 from domwarden.plan import Desired, watchdog_too_short
 from domwarden.warden import lifecycle
 from domwarden.warden.status import DomainStatus, status_of
@@ -61,6 +62,10 @@ class Warden:
     where domains live inside it (``Engine.OUTLIVES``), and else a process of its own that survives
     this one does. Every verb first settles what an earlier run left unfinished, and takes the
     domain's lock (ConflictError while another process acts on it).
+
+    Such a process takes half a second to start. ``keep_driver`` has one wait for the next move all
+    the time, which is for callers that live long; ``spare`` is one that waits already. Neither
+    outlives the warden unless it drives a move.
     """
 
     def __init__(
@@ -71,18 +76,27 @@ class Warden:
         observer: Observer = ignore,
         in_process: bool | None = None,
         ports: Ports | None = None,
+        keep_driver: bool = False,
+        spare: Spare | None = None,
     ) -> None:
         self.host: Host = host_file.host
         self._host_file = host_file
         self._fenced = fenced
         self._in_process = in_process
         self._hub = Hub(host_file, ports or Ports(), observer=observer)
+        self._keep_driver = keep_driver
+        self._spare = spare
 
     async def __aenter__(self) -> Warden:
         await self._hub.__aenter__()
+        if self._keep_driver and self._spare is None:
+            await self._start_spare()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            await asyncio.to_thread(spare.discard)
         await self._hub.__aexit__(*exc)
 
     # -- one domain's life
@@ -238,7 +252,7 @@ class Warden:
             if self._driven_apart((await self.live(name)).engine):
                 request = Request(self._host_file, Verb.MIGRATE, domain=name, peer=peer)
                 await self._settle_stays(name)
-                result = await drive(request, self._hub.observe)
+                result = await self._drive(request)
                 assert isinstance(result, Moved)
                 return result
             async with self._acting(name):
@@ -250,7 +264,7 @@ class Warden:
             if self._driven_apart((await self.live(name)).engine):
                 request = Request(self._host_file, Verb.SAVE, domain=name, path=path)
                 await self._settle_stays(name)
-                result = await drive(request, self._hub.observe)
+                result = await self._drive(request)
                 assert isinstance(result, Saved)
                 return result
             async with self._acting(name):
@@ -265,11 +279,26 @@ class Warden:
                     self._host_file, Verb.RESTORE, path=path, fenced=tuple(self._fenced)
                 )
                 await self._settle_stays(manifest.definition.name)
-                result = await drive(request, self._hub.observe)
+                result = await self._drive(request)
                 assert isinstance(result, Restored)
                 return result
             async with self._acting(manifest.definition.name):
                 return await restore(self._hub, path, fenced=self._fenced)
+
+    async def _drive(self, request: Request) -> Result:
+        """Have a process of its own do it, the one that waits if there is one."""
+        spare, self._spare = self._spare, None
+        try:
+            return await drive(request, self._hub.observe, spare=spare)
+        finally:
+            if self._keep_driver:
+                await self._start_spare()
+
+    async def _start_spare(self) -> None:
+        """Start a driver for the next move, with the drivers of the domains that were ever here."""
+        records = await self._hub.site.journal.domains()
+        self._spare = spare = await asyncio.to_thread(Spare.start)
+        await asyncio.to_thread(spare.load, _drivers(records))
 
     async def settle(self, name: str | None, *, observer: Observer | None = None) -> list[Settled]:
         """Settle the unfinished moves of one domain, or of all."""
@@ -316,3 +345,14 @@ class Warden:
             yield
         finally:
             self._hub.observer = before
+
+
+def _drivers(records: Iterable[DomainRecord]) -> set[tuple[str, str]]:
+    """Return the drivers of these domains, by kind and name."""
+    found = set()
+    for definition in (record.definition for record in records if record.definition is not None):
+        found.add(("engine", definition.engine))
+        found |= {("device", entry.driver) for entry in definition.devices}
+        if definition.watchdog is not None:
+            found.add(("watchdog", definition.watchdog.driver))
+    return found
