@@ -73,6 +73,8 @@ class Scenario:
     play: Play
     answers: Sequence[Any]
     raw: bool = False
+    #: Whether time has to pass in it.
+    timed: bool = False
 
     @property
     def name(self) -> str:
@@ -83,11 +85,13 @@ class Scenario:
 SCENARIOS: list[Scenario] = []
 
 
-def scenario(title: str, answers: Sequence[Any], *, raw: bool = False) -> Callable[[Play], Play]:
+def scenario(
+    title: str, answers: Sequence[Any], *, raw: bool = False, timed: bool = False
+) -> Callable[[Play], Play]:
     """Add a scenario."""
 
     def add(play: Play) -> Play:
-        SCENARIOS.append(Scenario(title, play, answers, raw))
+        SCENARIOS.append(Scenario(title, play, answers, raw, timed))
         return play
 
     return add
@@ -121,7 +125,7 @@ async def kicked_and_stopped(on: Subject) -> Sequence[Any]:
     ]
 
 
-@scenario("a kick postpones the expiry", [1, 0, RUNS, 0])
+@scenario("a kick postpones the expiry", [1, 0, RUNS, 0], timed=True)
 async def kick_postpones(on: Subject) -> Sequence[Any]:
     timer = await on.call(0, SHORT)
     await on.wait(0.6 * SHORT)
@@ -130,7 +134,7 @@ async def kick_postpones(on: Subject) -> Sequence[Any]:
     return [timer, kicked, await on.state(), await on.call(1, 0)]
 
 
-@scenario("a timer that nobody kicks", [RUNS, EXPIRED])
+@scenario("a timer that nobody kicks", [RUNS, EXPIRED], timed=True)
 async def expiry(on: Subject) -> Sequence[Any]:
     await on.call(0, SHORT)
     await on.wait(0.5 * SHORT)
@@ -139,7 +143,7 @@ async def expiry(on: Subject) -> Sequence[Any]:
     return [before, await on.state()]
 
 
-@scenario("of two timers the sooner one counts", [EXPIRED])
+@scenario("of two timers the sooner one counts", [EXPIRED], timed=True)
 async def sooner_of_two(on: Subject) -> Sequence[Any]:
     await on.call(0, LONG)
     await on.call(0, SHORT)
@@ -147,7 +151,7 @@ async def sooner_of_two(on: Subject) -> Sequence[Any]:
     return [await on.state()]
 
 
-@scenario("a stopped timer does not fire", [0, RUNS])
+@scenario("a stopped timer does not fire", [0, RUNS], timed=True)
 async def stopped(on: Subject) -> Sequence[Any]:
     await on.call(0, SHORT)
     freed = await on.call(1, 0)
@@ -155,14 +159,14 @@ async def stopped(on: Subject) -> Sequence[Any]:
     return [freed, await on.state()]
 
 
-@scenario("a new timer of no seconds fires at once", [EXPIRED])
+@scenario("a new timer of no seconds fires at once", [EXPIRED], timed=True)
 async def no_seconds(on: Subject) -> Sequence[Any]:
     await on.call(0, 0)
     await on.wait(3)
     return [await on.state()]
 
 
-@scenario("a domain that is paused for longer than its time-out", [EXPIRED])
+@scenario("a domain that is paused for longer than its time-out", [EXPIRED], timed=True)
 async def while_paused(on: Subject) -> Sequence[Any]:
     await on.call(0, SHORT)
     await on.pause()
@@ -184,7 +188,7 @@ async def id_after_a_restore(on: Subject) -> Sequence[Any]:
     return [await on.call(1, LONG), await on.call(0, LONG)]
 
 
-@scenario("what guards a domain after save and restore", [RUNS])
+@scenario("what guards a domain after save and restore", [RUNS], timed=True)
 async def guarded_after_a_restore(on: Subject) -> Sequence[Any]:
     # time for the save itself, in which a loaded machine must not let it expire
     await on.call(0, 3 * SHORT)
@@ -193,7 +197,7 @@ async def guarded_after_a_restore(on: Subject) -> Sequence[Any]:
     return [await on.state()]
 
 
-@scenario("a call after an expiry", [None])
+@scenario("a call after an expiry", [None], timed=True)
 async def call_after_an_expiry(on: Subject) -> Sequence[Any]:
     await on.call(0, SHORT)
     await on.wait(1.5 * SHORT)

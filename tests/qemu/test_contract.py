@@ -12,15 +12,13 @@ import pytest
 
 from domwarden.contract import Definition, Engine, Room
 from domwarden.testing.console import Console
-from domwarden.testing.engines import Check, Feature, engine_checks
+from domwarden.testing.engines import Check, engine_checks
 from domwarden_qemu import QemuEngine
 
+from ..parity.differences import MISSING
 from .lab import NAME, Lab, definition, lab
 
 pytestmark = [pytest.mark.live, pytest.mark.time_limit(240)]
-
-#: The test guest has nothing that hears the ACPI power button.
-MISSING = [Feature.GRACEFUL_STOP]
 
 
 @dataclasses.dataclass
@@ -65,7 +63,7 @@ class QemuBench:
             yield console
 
 
-@pytest.mark.parametrize("check", engine_checks(MISSING), ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", engine_checks(MISSING["qemu"]), ids=lambda check: check.__name__)
 async def test_the_engine_keeps_its_promises(check: Check, tmp_path: Path) -> None:
     wanted = definition()
 
