@@ -16,15 +16,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import fake_stream
 import fake_world as fake
 
-MAGIC = b"Xen saved domain, xl format\n \0 \r"
 BANNER = b"xl migration receiver ready, send binary domain data.\n"
 READY = b"domain received, ready to unpause\0"
 GO = b"domain is yours, you are cleared to unpause\0"
 REPORT = b"my copy unpause results are as follows\0"
 #: libxl gives a guest so long for its answer (60 s); a fake one has less patience.
-SUSPEND_SECONDS = 5.0
+SUSPEND_SECONDS = 2.0
 
 
 class Lost(Exception):
@@ -62,38 +62,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def record(kind: int, body: bytes = b"") -> bytes:
-    """Return one record of either stream."""
-    return struct.pack("<II", kind, len(body)) + body + b"\0" * (-len(body) % 8)
-
-
-def xl_header(config: bytes, *, flags: int = 3) -> bytes:
-    """Return what stands before libxl's stream."""
-    text = struct.pack("<I", len(config)) + config
-    return struct.pack("<32sIIII", MAGIC, 0x01020304, flags, 0, len(text)) + text
-
-
-def memory(pages: int) -> bytes:
-    """Return libxc's part of a stream, as far as its last page."""
-    head = b"\xff" * 8 + b"XENF" + struct.pack(">I", 3) + b"\0" * 8
-    head += struct.pack("<IHHII", 2, 12, 0, 4, 17)
-    body = struct.pack("<II", pages, 0) + b"".join(struct.pack("<Q", n) for n in range(pages))
-    return head + record(1, body + b"\xa5" * 4096 * pages)
-
-
-def beginning(config: dict[str, Any], pages: int) -> bytes:
-    """Return a stream as far as the running domain's memory goes."""
-    head = xl_header(json.dumps({"config": config}).encode() + b"\0")
-    head += struct.pack(">8sII", b"LibxlFmt", 2, 0)
-    return head + record(1) + memory(pages)
-
-
-def ending(guest: dict[str, Any]) -> bytes:
-    """Return the rest of a stream; the guest travels in what is the device model's state."""
-    text = json.dumps(guest).encode()
-    return record(0) + record(3, struct.pack("<II", 1, 0) + text) + record(0)
-
-
 def migrate(host: Path, arguments: list[str]) -> None:
     """Be ``xl migrate -s '' DOMAIN COMMAND``."""
     name, command = arguments[-2:]
@@ -116,9 +84,9 @@ def migrate(host: Path, arguments: list[str]) -> None:
         say("migration receiver stream contained unexpected data instead of banner")
         sys.exit(1)
     try:
-        send(to, beginning(domain["config"], pages))
+        send(to, fake_stream.beginning(domain["config"], pages))
         _pause_here(host, "stream")
-        send(to, ending(_suspend(host, domid)))
+        send(to, fake_stream.ending(_suspend(host, domid)))
         expect(back, READY)
     except Lost:
         child.stdin.close()
@@ -185,7 +153,7 @@ def _resume(host: Path, domid: str) -> None:
             domain["code"] = None
 
 
-def _change(host: Path, domid: str, **what: Any) -> None:
+def _change(host: Path, domid: str, /, **what: Any) -> None:
     with fake.world(host) as state:
         state["domains"][domid].update(what)
 
@@ -198,7 +166,7 @@ def receive(host: Path, arguments: list[str], build: Any, monitor: Any, parse: A
         send(1, BANNER)
         head = exactly(0, 48)
         magic, _, flags, _, length = struct.unpack("<32sIIII", head)
-        if magic != MAGIC:
+        if magic != fake_stream.MAGIC:
             raise Lost("wrong magic number")
         text = exactly(0, length)[4:]
         config = json.loads(text.rstrip(b"\0"))["config"] if flags & 1 else parse(text.decode())

@@ -191,9 +191,9 @@ def _receive(host: Path, arguments: list[str]) -> None:
     fake_migration.receive(host, arguments, _build, _monitor, fake_config.parse)
 
 
-def _change(host: Path, name: str, **what: Any) -> None:
+def _change(host: Path, who: str, /, **what: Any) -> None:
     with fake.world(host) as state:
-        _of(state, name)[1].update(what)
+        _of(state, who)[1].update(what)
 
 
 def _pause(host: Path, arguments: list[str]) -> None:

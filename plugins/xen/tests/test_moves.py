@@ -9,8 +9,8 @@ import pytest
 from domwarden.testing.engines import Check, engine_checks
 from domwarden_xen import libxl, waking
 
-from . import fake_world as fake
 from .bench import bench
+from .moving_bench import resuming
 
 CHECKS = [
     check
@@ -29,18 +29,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def fake_libxl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Resume a suspended domain of a fake host, as libxl_domain_resume does."""
-
-    def wake(domid: str) -> None:
-        for path in tmp_path.glob("*/*/host/state.json"):
-            with fake.world(path.parent) as state:
-                domain = state["domains"].get(domid)
-                if domain is not None and domain["code"] is not None:
-                    domain["code"] = None
-
-    async def resume(domid: int, *, cooperative: bool = True) -> None:
-        wake(str(domid))
-
-    monkeypatch.setattr(libxl, "resume", resume)
+    monkeypatch.setattr(libxl, "resume", resuming(tmp_path))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

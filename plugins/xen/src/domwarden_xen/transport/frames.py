@@ -47,6 +47,14 @@ class Frames:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes the piece that has begun still lacks; 0 between two pieces."""
+        if len(self._buffer) < HEAD_BYTES:
+            return 0
+        length, _ = _HEAD.unpack_from(self._buffer)
+        return HEAD_BYTES + int(length) - len(self._buffer)
+
     def feed(self, data: bytes) -> list[tuple[Kind, bytes]]:
         """Take more bytes; returns the pieces that are complete by now; raises FrameError."""
         self._buffer += data

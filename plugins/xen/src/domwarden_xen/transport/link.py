@@ -30,15 +30,21 @@ class Link:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._loop = loop
-        self._descriptor = sock.detach()
+        self._socket = sock
+        self._descriptor = sock.fileno()
+        self._enough_bytes = 1
         self._hear = hear
         self._lost = lost
         self._silence_seconds = silence_seconds
         self._frames = Frames()
         self._heard_at = time.monotonic()
         self._reading = False
+        # A descriptor of its own: an outlet closes what it was given.
         self._out = Outlet(
-            loop, self._descriptor, lambda error: self._end(error.strerror or str(error)), room
+            loop,
+            os.dup(self._descriptor),
+            lambda error: self._end(error.strerror or str(error)),
+            room,
         )
         self.read(True)
         self._tick()
@@ -70,7 +76,7 @@ class Link:
         if why:
             self.send(Kind.FAILED, why.encode()[:1000])
         # What is written by now goes out; a reader that takes nothing is not waited for.
-        self._out.drop()
+        self._drop()
 
     def _read(self) -> None:
         try:
@@ -89,6 +95,7 @@ class Link:
         except FrameError as error:
             self._end(str(error))
             return
+        self._wake_after(self._frames.missing_bytes)
         for kind, body in pieces:
             if not self.open:
                 return
@@ -96,6 +103,13 @@ class Link:
                 self._end(f"the other end gave up: {body.decode(errors='replace')}")
             elif kind is not Kind.ALIVE:
                 self._hear(kind, body)
+
+    def _wake_after(self, missing_bytes: int) -> None:
+        """Let the kernel gather what a begun piece lacks: a turn for each packet is dear."""
+        enough = max(1, min(missing_bytes, CHUNK_BYTES // 4))
+        if enough != self._enough_bytes:
+            self._enough_bytes = enough
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, enough)
 
     def _tick(self) -> None:
         if not self.open:
@@ -109,7 +123,13 @@ class Link:
             self.send(Kind.ALIVE)
         self._loop.after(min(ALIVE_SECONDS, self._silence_seconds / 4), self._tick)
 
-    def _end(self, why: str) -> None:
+    def _drop(self) -> None:
         self._out.drop()
+        if self._socket.fileno() >= 0:
+            self._loop.want(self._descriptor, READ, None)
+            self._socket.close()
+
+    def _end(self, why: str) -> None:
+        self._drop()
         lost, self._lost = self._lost, lambda _why: None
         lost(why)

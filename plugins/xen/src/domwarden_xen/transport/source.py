@@ -12,7 +12,7 @@ from typing import Any
 from . import messages, processes
 from .frames import Kind
 from .link import Link
-from .loop import CHUNK_BYTES, READ, Outlet
+from .loop import CHUNK_BYTES, READ, Outlet, widen
 from .messages import Heard, MessageError, SenderWords
 from .note import LAST, Phase
 from .shim import Shim
@@ -49,6 +49,7 @@ class SourceShim(Shim):
 
     def _begin(self) -> None:
         os.set_blocking(0, False)
+        widen(0)
         self._reach(Phase.BEGUN, xl=processes.identity(os.getppid()))
         address = self._order["address"]
         try:

@@ -13,11 +13,11 @@ from typing import Any
 from . import messages, processes
 from .frames import Kind
 from .link import Link
-from .loop import CHUNK_BYTES, READ, Outlet
+from .loop import CHUNK_BYTES, READ, Outlet, widen
 from .messages import Heard, MessageError, ReceiverWords
 from .note import LAST, Phase
 from .shim import Shim
-from .stream import Rewriter, StreamError
+from .stream import Progress, Rewriter, StreamError
 
 _BEFORE_READY = frozenset({Phase.BEGUN, Phase.LISTENING, Phase.STREAMING})
 
@@ -36,6 +36,7 @@ class TargetShim(Shim):
         self._link: Link | None = None
         self._server: socket.socket | None = None
         self._file = -1
+        self._progress = Progress()
         self._xl_ended = False
         environment = {**os.environ, **order.get("environment", {})}
         self._process = subprocess.Popen(
@@ -50,6 +51,7 @@ class TargetShim(Shim):
         # Duplicates: the loop closes what it was given.
         self._words_from = os.dup(self._process.stdout.fileno())
         to_xl = os.dup(self._process.stdin.fileno())
+        widen(to_xl)
         self._process.stdout.close()
         self._process.stdin.close()
         self._xl = Outlet(self._loop, to_xl, lambda _error: None, self._read_on)
@@ -139,10 +141,22 @@ class TargetShim(Shim):
         while self._file >= 0 and not self._xl.full and self.note.phase is Phase.STREAMING:
             data = os.read(self._file, CHUNK_BYTES)
             if not data:
-                os.close(self._file)
-                self._file = -1
+                # Not an EOF for xl, which waits for *go* behind the stream.
+                self._fail("the save is cut off")
                 return
             self._pass_on(data)
+            self._follow(data)
+
+    def _follow(self, data: bytes) -> None:
+        """See where a save ends: nobody else could say that it ended too early."""
+        try:
+            self._progress.feed(data)
+        except StreamError as error:
+            self._fail(str(error))
+            return
+        if self._progress.complete and self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     def _link_lost(self, why: str) -> None:
         self._link = None
