@@ -33,6 +33,7 @@ def row(flags: str, name: str = "web1", *, reason: int | None = None, uuid: str 
         (STARTED, [row("------")], RunState.RUNNING),
         (STARTED, [row("--p---")], RunState.PAUSED),
         (STARTED, [row("--p--d")], RunState.ENDED),
+        (STARTED, [row("--p---", "(null)")], RunState.ENDED),  # its making was interrupted
         (HELD, [row("--p---")], RunState.INCOMING),
         (COMING, [row("--p---")], RunState.INCOMING),
         (COMING, [row("--p---", "web1--incoming")], RunState.INCOMING),

@@ -12,11 +12,13 @@ from .xl import Row, Xl
 
 #: What xl adds to the name of an incoming copy, then of one that was sent away.
 INCOMING, AWAY = "--incoming", "--migratedaway"
+#: What xl prints for a domain that has no name: one that was never finished, or half taken apart.
+NAMELESS = "(null)"
 
 
 def ours(rows: Iterable[Row], name: str, uuid: str) -> list[Row]:
-    """Return the copies of the domain, the one with its plain name first."""
-    names = (name, f"{name}{INCOMING}", f"{name}{AWAY}")
+    """Return the copies of the domain, the one with its plain name first, half-made ones last."""
+    names = (name, f"{name}{INCOMING}", f"{name}{AWAY}", NAMELESS)
     copies = [row for row in rows if row.name in names and row.uuid == uuid]
     return sorted(copies, key=lambda row: (names.index(row.name), -row.domid))
 

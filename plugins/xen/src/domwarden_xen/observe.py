@@ -34,6 +34,8 @@ def judge(name: str, record: Record, rows: Sequence[Row]) -> Observation:
     if row.name == f"{name}{finding.AWAY}":
         # xl gives this name when the stream is over there; only an explicit command resumes it.
         return Observation(RunState.DEPARTED, f"{row.name}: {detail}")
+    if row.name == finding.NAMELESS:
+        return Observation(RunState.ENDED, f"{detail}: it is half made, or half taken apart")
     if row.dying:
         return Observation(RunState.ENDED, f"{detail}: it is being taken apart")
     if row.shut_down:

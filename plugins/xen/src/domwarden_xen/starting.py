@@ -27,15 +27,7 @@ def record_of(definition: Definition, made: configuration.Settings, **more: Any)
 
 async def start(files: Files, xl: Xl, record: Record, text: str, *, held: bool) -> None:
     """Make the copy, and see it; nothing is left after a failure that xl owned up to."""
-    found = await finding.find(files, xl, record)
-    if found is not None:
-        raise EngineError(f"{files.name}: a copy is already here (domid {found.domid})")
-    rows = [row for row in await xl.rows() if row.name == files.name]
-    if rows:
-        raise EngineError(
-            f"{files.name}: another domain has this name (domid {rows[0].domid},"
-            f" uuid {rows[0].uuid})"
-        )
+    await _require_free(files, xl, record)
     files.clear()  # remains of a copy that ended
     files.create()
     # Held and unheld alike are made paused: a copy that cannot be seen must not run.
@@ -57,9 +49,25 @@ async def start(files: Files, xl: Xl, record: Record, text: str, *, held: bool) 
         raise
 
 
+async def _require_free(files: Files, xl: Xl, record: Record) -> None:
+    """Raise EngineError where a copy, or what was left of one, or a stranger is in the way."""
+    rows = [row for row in await xl.rows() if not row.dying]
+    for row in finding.ours(rows, files.name, record.uuid):
+        raise EngineError(
+            f"{files.name}: a copy is already here (domid {row.domid}, {row.name})",
+            hint="stop it first",
+        )
+    for row in rows:
+        if row.name == files.name:
+            raise EngineError(
+                f"{files.name}: another domain has this name (domid {row.domid}, uuid {row.uuid})",
+                hint="rename one of them",
+            )
+
+
 async def _clear(files: Files, xl: Xl, record: Record) -> None:
     """Take away what a failed start left: xl leaves half-made domains at times."""
-    row = await finding.find(files, xl, record)
-    if row is not None:
-        await xl.destroy(row.domid)
+    for row in finding.ours(await xl.rows(), files.name, record.uuid):
+        if not row.dying:
+            await xl.destroy(row.domid)
     files.remove()
