@@ -8,19 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from domwarden.testing.engines import Check, Feature, engine_checks
+from domwarden.testing.engines import Check, engine_checks
 
+from ..parity.differences import MISSING
 from ..testbeds.xen.bed import Bed
 from ..testbeds.xen.host import Host
 
 pytestmark = [pytest.mark.live, pytest.mark.xen, pytest.mark.time_limit(900)]
 
-#: The test guest has nothing that hears Xen's request to shut down.
-MISSING = [Feature.GRACEFUL_STOP]
 #: Moves need two hosts and are tested there.
 CHECKS = [
     check
-    for check in engine_checks(MISSING)
+    for check in engine_checks(MISSING["xen"])
     if not check.__module__.endswith(".moves") and check.__name__ != "check_watchdog_travels"
 ]
 INSIDE = Path(__file__).parent / "inside/contract.py"
