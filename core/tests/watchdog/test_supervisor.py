@@ -160,3 +160,23 @@ async def test_a_supervisor_lets_no_copy_run_that_a_move_stopped(
     async with Journal(tmp_path) as journal:
         assert len(await supervised(engine, journal, turn)) == 1
     assert not engine.acted
+
+
+async def test_a_hypervisor_that_does_not_tell_at_once_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else may have its ear for a moment, and the hung guest waits for its dump."""
+    monkeypatch.setattr(supervisor, "RECONNECT_SECONDS", 0.001)
+    engine = Fired(state=RunState.UNKNOWN)
+    looks = 0
+
+    async def observe(_name: str) -> Observation:
+        nonlocal looks
+        looks += 1
+        state = RunState.UNKNOWN if looks < 4 else RunState.PAUSED
+        return Observation(RunState.ABSENT if engine.acted else state)
+
+    monkeypatch.setattr(engine, "observe", observe)
+    async with Journal(tmp_path) as journal:
+        await supervised(engine, journal)
+    assert engine.acted == [Action.DUMP]

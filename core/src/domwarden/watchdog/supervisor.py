@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 RECONNECT_SECONDS = 1.0
 #: Whether the domain is still here is asked this often while nothing is heard.
 LOOK_SECONDS = 10.0
+#: How often a hypervisor that does not tell is asked, before an action is given up.
+LOOKS = 10
 #: A domain is alive while the engine sees it in one of these.
 HERE = frozenset(set(RunState) - {RunState.ABSENT, RunState.ENDED})
 
@@ -123,10 +125,21 @@ async def _expired(
     await tell(expiry)
 
 
+async def _told(engine: Engine, name: str) -> RunState:
+    """Look until the hypervisor tells, for a while: somebody else may have its ear."""
+    state = RunState.UNKNOWN
+    for _ in range(LOOKS):
+        state = (await engine.observe(name)).state
+        if state is not RunState.UNKNOWN:
+            break
+        await asyncio.sleep(RECONNECT_SECONDS)
+    return state
+
+
 async def _act(engine: Engine, name: str, action: Action, turn: Turn) -> None:
     """Act on a domain that is here, with nobody else acting: a move may have taken it away."""
     async with turn():
-        state = (await engine.observe(name)).state
+        state = await _told(engine, name)
         if state in AT_REST:
             await engine.act(name, action)
         else:
