@@ -42,7 +42,7 @@ def _names(value: object) -> list[str]:
     return [name for each in value for name in _names(each)] if isinstance(value, list) else []
 
 
-@pytest.mark.time_limit(420)
+@pytest.mark.time_limit(600)
 async def test_a_guest_moves_with_its_disk_and_card_and_is_still_guarded(bed: Bed) -> None:
     """By xl alone: the counter goes on, disk and card work, and a panic is found out over there."""
     for host in bed.hosts:

@@ -30,7 +30,10 @@ SOURCES = (
     *("build.py", "debian.py", "dom0.py", "dom0-init", "initrd-init", "agent.py"),
     *("../guest/cpio.py", "../guest/modules.py", "../guest/packages.py"),
 )
+#: The kernel twice: unpacked, since the domain builder would spend ten seconds on unpacking it, and
+#: as Debian ships it for the device model of HVM guests, which starts no other.
 GUEST_KERNEL = "/guest/vmlinux"
+GUEST_VMLINUZ = "/guest/vmlinuz"
 GUEST_INITRD = "/guest/initrd.gz"
 
 
@@ -83,12 +86,7 @@ def _build_into(place: Path, out: Path, guest_vmlinuz: Path, guest_initrd: Path)
         packages = closure(PACKAGES)
         unpack(packages, out / "packages", tree)
         linux = unpack_alone([kernel_package()], out / "packages", kernel)
-        for file, target in ((guest_initrd, GUEST_INITRD), (guest_vmlinuz, GUEST_KERNEL)):
-            content = file.read_bytes()
-            there = tree / target.lstrip("/")
-            there.parent.mkdir(exist_ok=True)
-            # The domain builder would spend ten seconds on unpacking a compressed one.
-            there.write_bytes(unpacked_kernel(content) if target == GUEST_KERNEL else content)
+        _put_guest(tree, guest_vmlinuz.read_bytes(), guest_initrd.read_bytes())
         try:
             write_initramfs(tree, kernel, result / "initrd.gz")
             write_disk(tree, kernel, result)
@@ -97,6 +95,18 @@ def _build_into(place: Path, out: Path, guest_vmlinuz: Path, guest_initrd: Path)
         manifest = {"packages": [*(each.file for each in packages), *linux]}
         (result / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         result.rename(place)
+
+
+def _put_guest(tree: Path, vmlinuz: bytes, initrd: bytes) -> None:
+    files = {
+        GUEST_KERNEL: unpacked_kernel(vmlinuz),
+        GUEST_VMLINUZ: vmlinuz,
+        GUEST_INITRD: initrd,
+    }
+    for name, content in files.items():
+        place = tree / name.lstrip("/")
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(content)
 
 
 def main() -> int:

@@ -19,6 +19,7 @@ PACKAGES = [
     *("busybox-static", "bash-static", "kmod", "iproute2", "socat"),
     # busybox has some of these; Xen's hotplug scripts read what the real ones print
     *("util-linux", "mount"),
+    "qemu-system-xen",  # the device model of HVM guests
 ]
 #: Modules that mount the disk; modprobe in dom0 finds the others on it.
 FIRST_MODULES = ["crc32c_generic", "virtio_pci", "virtio_blk", "ext4"]
@@ -32,6 +33,7 @@ MODULES = [
 PRUNED = [
     *("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/i18n"),
     *("usr/share/lintian", "usr/share/bash-completion", "usr/share/zoneinfo", "usr/share/bug"),
+    *("usr/share/iso-codes", "usr/share/icons", "usr/share/applications"),
     *("usr/share/perl5", "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/x86_64-linux-gnu/perl-base"),
     *("lib/udev", "lib/systemd", "usr/lib/systemd", "usr/lib/dpkg", "usr/lib/apt"),
     *("var/lib/dpkg", "var/cache", "boot", "etc/fstab"),

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 
 from domwarden.testing.console import Console
 
-from .build import GUEST_INITRD, GUEST_KERNEL
+from .build import GUEST_INITRD, GUEST_KERNEL, GUEST_VMLINUZ
 from .host import Host
 
 BRIDGE = "xenbr0"
 GUEST_MIB = 128
 #: There is no PCI in a PVH guest, but without pci=off the kernel looks for seconds.
 CMDLINE = "console=hvc0 quiet pci=off mitigations=off cryptomgr.notests random.trust_cpu=on"
+HVM_CMDLINE = CMDLINE.replace("console=hvc0 quiet pci=off", "console=ttyS0 quiet")
 #: Under TCG, on a machine that has other work too.
 BOOT_SECONDS = 240.0
 
@@ -26,22 +27,23 @@ def config(
     memory_mib: int = GUEST_MIB,
     disks: Sequence[str] = (),
     macs: Sequence[str] = (),
-    **settings: str,
+    **settings: object,
 ) -> bytes:
     """Return an xl configuration; `settings` (on_watchdog="restart") are taken as they are."""
     values: dict[str, object] = {
         "name": name,
         "type": kind,
-        "kernel": GUEST_KERNEL,
+        "kernel": GUEST_VMLINUZ if kind == "hvm" else GUEST_KERNEL,
         "ramdisk": GUEST_INITRD,
         "memory": memory_mib,
         "vcpus": 1,
-        "extra": CMDLINE,
+        "extra": HVM_CMDLINE if kind == "hvm" else CMDLINE,
         "disk": [
             f"format=raw,vdev=xvd{'abcdef'[index]},access=rw,target={path}"
             for index, path in enumerate(disks)
         ],
         "vif": [f"mac={mac},bridge={BRIDGE}" for mac in macs],
+        **({"serial": "pty", "vga": "none"} if kind == "hvm" else {}),
         **settings,
     }
     # xl reads Python's own way of writing strings, numbers and lists.
@@ -61,7 +63,9 @@ async def console(
 ) -> AsyncIterator[Console]:
     """Enter the console of a running guest once its shell answers."""
     domid = (await host.output("xl", "domid", name)).strip()
-    terminal = await host.output("xenstore-read", f"/local/domain/{domid}/console/tty")
+    kept = f"/local/domain/{domid}"
+    serial = await host.run(["xenstore-read", f"{kept}/serial/0/tty"])  # HVM alone has one
+    terminal = serial.stdout or await host.output("xenstore-read", f"{kept}/console/tty")
     async with (
         host.channel.stream(terminal=terminal.strip()) as ends,
         Console.over(*ends) as made,
