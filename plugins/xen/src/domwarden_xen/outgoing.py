@@ -13,6 +13,7 @@ from domwarden.contract import (
     Address,
     Definition,
     EngineError,
+    GuestStoppedError,
     OnProgress,
     Outgoing,
     Progress,
@@ -82,6 +83,9 @@ class XenOutgoing(Outgoing):
         try:
             async with asyncio.timeout(limit):
                 await self._follow(progress, pid, row, words_at)
+        except EngineError as error:
+            await self._stopped_meanwhile(record, row, error)
+            raise
         except TimeoutError as error:
             # Left alone it could still suspend the guest, for nobody.
             with contextlib.suppress(EngineError):
@@ -120,6 +124,19 @@ class XenOutgoing(Outgoing):
             command="xl migrate",
             hint=f"see {self._files.log}",
         )
+
+    async def _stopped_meanwhile(self, record: Record, before: Row, error: EngineError) -> None:
+        """Raise GuestStoppedError where that is why the guest did not suspend itself."""
+        row = await finding.find(self._files, self._xl, record)
+        if row is None or before.paused:
+            return
+        if row.shut_down and row.reason != SUSPEND:
+            what = f"it shut down (code {row.reason})"
+        elif row.paused:
+            what = "it was paused"
+        else:
+            return
+        raise GuestStoppedError(f"{self._name}: {what} during its move: {error.message}") from error
 
     async def suspend(self) -> None:
         """See that its whole stream, suspend included, is with the destination."""
@@ -175,11 +192,14 @@ class XenOutgoing(Outgoing):
         row = await finding.find(self._files, self._xl, record)
         if row is None:
             raise EngineError(f"{self._name}: it ended meanwhile")
-        if resume:
+        if row.shut_down and row.reason != SUSPEND:
+            return  # not the move's doing
+        if not resume:
+            if not row.paused:
+                await self._xl.pause(row.domid)
+        elif row.shut_down or not row.paused:
+            # Paused, and not by us: we pause only what is to stay so.
             await pausing.run(self._xl, row)
-            return
-        if not row.paused:
-            await self._xl.pause(row.domid)
 
     async def _row(self, record: Record, note: Note) -> Row | None:
         rows = finding.ours(await self._xl.rows(), self._name, record.uuid)
