@@ -12,17 +12,19 @@ EDITABLE := $(foreach path,$(PYPROJECTS),--editable ./$(dir $(path)))
 
 # The guest's kernel and busybox are fetched and unpacked, not installed; the compiler makes the rest of it.
 GUEST_PACKAGES := qemu-system-x86 qemu-utils swtpm swtpm-tools iproute2 gcc libc6-dev
-DEMO_PACKAGES := $(if $(filter qemu,$(ENGINE)),$(GUEST_PACKAGES))
+# Xen itself and dom0 are fetched and unpacked in the same way.
+XEN_PACKAGES := $(GUEST_PACKAGES) e2fsprogs
+DEMO_PACKAGES := $(if $(filter qemu,$(ENGINE)),$(GUEST_PACKAGES)) $(if $(filter xen,$(ENGINE)),$(XEN_PACKAGES))
 
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 TOX := $(VENV)/bin/tox --workdir .tox
 QUICK := -m quick --parallel-no-spinner --parallel $(or $(JOBS),auto)
 
-.PHONY: help demo test quick live slow lint types unit docs bench dev clean
+.PHONY: help demo test quick live xen slow lint types unit docs bench dev clean
 help:
 	@echo 'make demo [ENGINE=qemu]   a guarded domain is hung, reset, and moved whole to a second host'
-	@echo 'make test                 the whole matrix: lint, types, unit tests from wheels, guests under QEMU'
-	@echo 'make lint types unit docs live slow bench dev clean'
+	@echo 'make test                 the whole matrix: lint, types, unit tests from wheels, guests under QEMU and Xen'
+	@echo 'make lint types unit docs live xen slow bench dev clean'
 
 demo: $(VENV)/.installed
 	@tools/debian-packages.sh $(DEMO_PACKAGES)
@@ -31,11 +33,12 @@ demo: $(VENV)/.installed
 
 # Guests are booted after everything else has ended: they judge times. The closing line counts all tests.
 test: $(VENV)/.tools
-	@tools/debian-packages.sh $(GUEST_PACKAGES)
+	@tools/debian-packages.sh $(XEN_PACKAGES)
 	@rm -rf .tox/results
 	@status=0; \
 	$(TOX) run-parallel $(QUICK) || status=1; \
 	$(TOX) run -e live || status=1; \
+	$(TOX) run -e live-xen || status=1; \
 	$(VENV)/bin/python tools/summary.py .tox/results || status=1; \
 	exit $$status
 
@@ -43,8 +46,12 @@ quick: $(VENV)/.tools
 	@$(TOX) run-parallel $(QUICK)
 
 live slow: $(VENV)/.tools
-	@tools/debian-packages.sh $(GUEST_PACKAGES)
+	@tools/debian-packages.sh $(XEN_PACKAGES)
 	@$(TOX) run -e $@
+
+xen: $(VENV)/.tools
+	@tools/debian-packages.sh $(XEN_PACKAGES)
+	@$(TOX) run -e live-xen
 
 lint types docs: $(VENV)/.tools
 	@$(TOX) run -e $@
