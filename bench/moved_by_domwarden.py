@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +20,8 @@ from domwarden.migration import Timeline
 from domwarden.migration.site import Ports
 from domwarden.warden import Warden
 
-from .mover import HEARTBEAT_SECONDS, NAME, Mover
+from .calm import calm
+from .mover import NAME, Mover, Way
 
 #: A supervisor notices within seconds that its domain is gone.
 LEAVE_SECONDS = 20.0
@@ -30,6 +32,7 @@ class Domwarden(Mover):
     """The guest that domwarden moves."""
 
     FOLDER: ClassVar[str] = "dw"
+    bytes_per_second: int = 0
     #: What the last move told.
     timeline: Timeline = dataclasses.field(default_factory=Timeline)
     #: Unix times of the last move's commits; known only when this process drove it.
@@ -38,10 +41,16 @@ class Domwarden(Mover):
     @contextlib.asynccontextmanager
     async def warden(self, *, apart: bool = False) -> AsyncIterator[Warden]:
         """Enter the warden of the guest's host."""
-        host_file = load_host(self.folder / f"{self.host}.yaml")
+        host_file = load_host(self._host_file)
         ports = Ports(at=self._at)
-        async with Warden(host_file, in_process=not apart, ports=ports) as warden:
+        async with Warden(
+            host_file, in_process=not apart, keep_driver=apart, ports=ports
+        ) as warden:
             yield warden
+
+    @property
+    def _host_file(self) -> Path:
+        return self.folder / f"{self.host}.yaml"
 
     def _at(self, point: str) -> None:
         if re.search(r"journal .* after$", point):
@@ -52,10 +61,12 @@ class Domwarden(Mover):
         return sum(begin < at < end for at in self.commits)
 
     async def start(self) -> None:
-        """Start the guest and see it guarded."""
+        """Start the guest."""
+        definition = load_domain(self.folder / "web1.yaml")
+        self.bytes_per_second = definition.migration.bandwidth_bytes_per_second
         async with self.warden() as warden:
-            await warden.start(load_domain(self.folder / "web1.yaml"))
-        await self.ask(f"watchdog start {HEARTBEAT_SECONDS}")
+            await warden.start(definition)
+        await self.prepare()
 
     def pid(self) -> int:
         """Return the pid of the guest's QEMU."""
@@ -72,17 +83,36 @@ class Domwarden(Mover):
                 found[span.step] = found.get(span.step, 0.0) + span.seconds
         return found
 
-    async def move(self, *, apart: bool) -> float:
-        """Move it as the command line does, or as a program that uses the library does."""
+    async def move(self, way: Way) -> float:
+        """Move it as a person does, or as a program that uses the library does."""
         self.timeline, self.commits = Timeline(), []
-        async with self.warden(apart=apart) as warden:
+        elapsed = await (self._by_command() if way is Way.COMMAND else self._by_call(way))
+        self.host = self.other
+        self.parts = self._spans()
+        return elapsed
+
+    async def _by_call(self, way: Way) -> float:
+        async with self.warden(apart=way is Way.APART) as warden:
+            await calm()
             begun = time.monotonic()
             moved = await warden.migrate(NAME, self.other, observer=self.timeline)
             elapsed = time.monotonic() - begun
-        if moved.alarms:
-            raise RuntimeError(f"the move alarmed: {'; '.join(moved.alarms)}")
-        self.host = self.other
-        self.parts = self._spans()
+        _fine(moved.alarms)
+        return elapsed
+
+    async def _by_command(self) -> float:
+        command = Path(sys.executable).with_name("domwarden")
+        await calm()
+        begun = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            *(command, "migrate", NAME, "--to", self.other, "-H", self._host_file, "--json"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate()
+        elapsed = time.monotonic() - begun
+        if process.returncode != 0:
+            raise RuntimeError("domwarden migrate failed")
+        _fine(json.loads(out)["alarms"])
         return elapsed
 
     async def stop(self) -> None:
@@ -102,6 +132,11 @@ class Domwarden(Mover):
                 # The figures stand; that it happened is somebody else's to explain.
                 print(f"killed {left}: they outlived the domain they belong to", file=sys.stderr)
             await asyncio.sleep(0.1)
+
+
+def _fine(alarms: Sequence[str]) -> None:
+    if alarms:
+        raise RuntimeError(f"the move alarmed: {'; '.join(alarms)}")
 
 
 def _named(folder: Path) -> list[int]:

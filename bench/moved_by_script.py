@@ -15,8 +15,9 @@ import time
 from typing import Any, ClassVar
 
 from . import bare
+from .calm import calm
 from .moved_by_domwarden import Domwarden
-from .mover import HEARTBEAT_SECONDS, Mover
+from .mover import Mover, Way
 
 
 @dataclasses.dataclass
@@ -24,7 +25,7 @@ class Bare(Mover):
     """The guest that the script moves; its command lines are domwarden's own."""
 
     FOLDER: ClassVar[str] = "qm"
-    model: str = ""
+    bytes_per_second: int = 0
     argv: list[str] = dataclasses.field(default_factory=list)
     pid: int | None = None
 
@@ -34,18 +35,19 @@ class Bare(Mover):
         return [word.replace(theirs, ours) for word in model.argv()]
 
     async def start(self, model: Domwarden) -> None:
-        """Start a guest like the other one on host a, and see it guarded."""
+        """Start a guest like the other one on host a."""
         argv = self.learn(model)
+        self.bytes_per_second = model.bytes_per_second
         for made in [path for path in (model.folder / "a").rglob("*") if path.is_dir()]:
             for host in "ab":  # what domwarden made for QEMU's files
                 place = self.folder / host / made.relative_to(model.folder / "a")
                 place.mkdir(parents=True, exist_ok=True)
         directory = self.directory("a")
         self.pid = bare.spawn(argv, directory)
-        await self.ask(f"watchdog start {HEARTBEAT_SECONDS}")
+        await self.prepare()
 
-    async def move(self, *, apart: bool) -> float:
-        """Move it by the script in a process of its own, or by its function here."""
+    async def move(self, way: Way) -> float:
+        """Move it by the script as a command, or by its function here."""
         places = [f"{self.folder}/{host}/" for host in "ab"]
         there = f"{self.folder}/{self.other}/"
         argv = [re.sub("|".join(map(re.escape, places)), there, word) for word in self.argv]
@@ -54,10 +56,11 @@ class Bare(Mover):
             "source": str(self.directory(self.host)),
             "destination": str(self.directory(self.other)),
             "source_pid": self.pid,
-            "parameters": {"max-bandwidth": 10 * 2**30, "downtime-limit": 300},
+            "parameters": {"max-bandwidth": self.bytes_per_second, "downtime-limit": 300},
         }
+        await calm()
         begun = time.monotonic()
-        done = await (_script(request) if apart else bare.move(request))
+        done = await (_script(request) if way is Way.COMMAND else bare.move(request))
         elapsed = time.monotonic() - begun
         self._reap()
         self.pid, self.host = done["pid"], self.other

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 import dataclasses
+import enum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +17,10 @@ MEMORY_MIB = 256
 HEARTBEAT_SECONDS = 30
 DISK_BYTES = 32 * 2**20
 LIMIT_SECONDS = 120.0
+#: What the kernel leaves of the memory; what is dirtied once a second.
+FILLED_MIB, DIRTIED_MIB = 160, 16
+#: How long the filling may take.
+FILL_SECONDS = 5.0
 
 HOST = """\
 host: {name}
@@ -30,8 +37,42 @@ watchdog: {{driver: i6300esb, timeout: {heartbeat}s, action: reset}}
 devices:
   root: {{driver: blk, source: web1.img, format: raw, placement: shared}}
   eth0: {{driver: net, mode: user}}
-migration: {{downtime_limit: 300ms, bandwidth: 10GiB/s, timeout: 2min}}
+migration: {{downtime_limit: 300ms, bandwidth: {bandwidth}, timeout: 2min}}
 """
+
+
+class Way(enum.StrEnum):
+    """Who drives a move."""
+
+    #: The command line, from its start to its end.
+    COMMAND = "command"
+    #: A process of its own that a program which lives long keeps ready.
+    APART = "apart"
+    #: The calling program.
+    HERE = "here"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A guest and the way its memory takes."""
+
+    name: str
+    what: str
+    #: As in a domain file.
+    bandwidth: str
+    #: What the guest is told before it is measured.
+    commands: Sequence[str] = ()
+
+
+IDLE = Case("idle", "idle guest, 10 GiB/s", "10GiB/s")
+#: Its pages are written, so QEMU must send them whole; then some of them again and again. 1 Gbit/s
+#: is what one network card gives.
+USED = Case(
+    "used",
+    "guest in use, 1 Gbit/s",
+    "125000000B/s",
+    (f"dirty {FILLED_MIB} 0", "dirty stop", f"dirty {DIRTIED_MIB} {DIRTIED_MIB}"),
+)
 
 
 @dataclasses.dataclass
@@ -39,6 +80,7 @@ class Mover(abc.ABC):
     """One guest under a folder with two hosts, ``a`` and ``b``."""
 
     root: Path
+    case: Case
     host: str = "a"
     #: The last move's steps and their seconds, both ends' together.
     parts: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -81,6 +123,7 @@ class Mover(abc.ABC):
                 kernel=kernel,
                 cmdline=cmdline,
                 heartbeat=HEARTBEAT_SECONDS,
+                bandwidth=self.case.bandwidth,
             )
         )
         with (self.folder / "web1.img").open("xb") as disk:
@@ -92,9 +135,17 @@ class Mover(abc.ABC):
             await console.wait_ready(timeout_seconds=LIMIT_SECONDS)
             return await console.command(line)
 
+    async def prepare(self) -> None:
+        """Have the guest guarded, and as the case wants it."""
+        await self.ask(f"watchdog start {HEARTBEAT_SECONDS}")
+        for command in self.case.commands:
+            await self.ask(command)
+            if command.endswith(" 0"):
+                await asyncio.sleep(FILL_SECONDS)  # it never ends by itself
+
     @abc.abstractmethod
-    async def move(self, *, apart: bool) -> float:
-        """Move the guest to the other host, by a process of its own or this one; total seconds."""
+    async def move(self, way: Way) -> float:
+        """Move the guest to the other host once the machine is calm; returns the total seconds."""
 
     @abc.abstractmethod
     async def stop(self) -> None:

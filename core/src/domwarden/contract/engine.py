@@ -166,7 +166,10 @@ class Incoming(abc.ABC):
 
     @abc.abstractmethod
     async def received(self) -> None:
-        """Return once the whole stream has arrived; the copy is RECEIVED and paused."""
+        """Return once the whole stream has arrived; the copy is RECEIVED and paused.
+
+        It is awaited while the source completes its own transfer.
+        """
 
     @abc.abstractmethod
     async def activate(self, *, run: bool) -> None:
