@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from domwarden.cli import output
+from domwarden.cli import early, output
 from domwarden.cli.options import domain_argument, host_option, json_option
 
 
@@ -28,21 +28,28 @@ def command(
     as_json: bool,
 ) -> None:
     """Move DOMAIN to a peer, or refuse with every reason."""
-    from domwarden.cli.chart import text
-    from domwarden.cli.picture import svg
-    from domwarden.cli.progress import shown
-    from domwarden.cli.with_warden import run
-    from domwarden.migration import Timeline
+    with early.driver() as driver:
+        from domwarden.cli.progress import shown
+        from domwarden.cli.with_warden import run
+        from domwarden.migration import Timeline
 
-    heard = Timeline()
-    with shown(heard) as observer:
-        moved = run(host_path, lambda warden: warden.migrate(domain, peer, observer=observer))
+        heard = Timeline()
+        with shown(heard) as observer:
+            moved = run(
+                host_path,
+                lambda warden: warden.migrate(domain, peer, observer=observer),
+                driver=driver,
+            )
     if picture:
+        from domwarden.cli.picture import svg
+
         picture.write_text(svg(heard, f"{domain}: {moved.source} → {peer}"))
     if as_json:
         output.as_json(moved.as_json())
         return
     if timeline:
+        from domwarden.cli.chart import text
+
         for line in text(heard):
             click.echo(line)
     blackout = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from domwarden.cli import output
+from domwarden.cli import early, output
 from domwarden.cli.options import domain_argument, host_option, json_option
 
 
@@ -17,13 +17,16 @@ from domwarden.cli.options import domain_argument, host_option, json_option
 @json_option
 def command(domain: str, path: Path, host_path: Path | None, as_json: bool) -> None:
     """Save DOMAIN to PATH (a directory that must not exist yet) and end it here."""
-    from domwarden.cli.progress import shown
-    from domwarden.cli.with_warden import run
+    with early.driver() as driver:
+        from domwarden.cli.progress import shown
+        from domwarden.cli.with_warden import run
 
-    with shown() as observer:
-        saved = run(
-            host_path, lambda warden: warden.save(domain, path.absolute(), observer=observer)
-        )
+        with shown() as observer:
+            saved = run(
+                host_path,
+                lambda warden: warden.save(domain, path.absolute(), observer=observer),
+                driver=driver,
+            )
     if as_json:
         output.as_json(saved.as_json())
     else:
