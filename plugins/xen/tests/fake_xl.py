@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import fake_config  # the program's own folder is on its path
-import fake_migration
 import fake_world as fake
 from fake_config import NoError
 from fake_world import REBOOT, SUSPEND, Domain, World
 
 _LETTERS = "-rscw"
 _SETTINGS = ("on_poweroff", "on_reboot", "", "on_crash", "on_watchdog")
-_MONITOR_SECONDS = 0.02
+_MONITOR_SECONDS = 0.04
 
 
 def main(directory: str) -> None:
@@ -44,7 +43,7 @@ def main(directory: str) -> None:
         "dump-core": _dump_core,
         "debug-keys": _debug_keys,
         "dmesg": _dmesg,
-        "migrate": fake_migration.migrate,
+        "migrate": _migrate,
         "migrate-receive": _receive,
     }
     with fake.world(host) as state:
@@ -63,6 +62,12 @@ def main(directory: str) -> None:
     except NoError as error:
         print(error, file=sys.stderr)
         sys.exit(1)
+
+
+def _migrate(host: Path, arguments: list[str]) -> None:
+    import fake_migration  # here, because every other call of xl would pay for it
+
+    fake_migration.migrate(host, arguments)
 
 
 def xenstore_read(directory: str) -> None:
@@ -188,6 +193,8 @@ def _watch(host: Path, domid: str, config: dict[str, Any], log: Path) -> None:
 
 
 def _receive(host: Path, arguments: list[str]) -> None:
+    import fake_migration  # as above
+
     fake_migration.receive(host, arguments, _build, _monitor, fake_config.parse)
 
 

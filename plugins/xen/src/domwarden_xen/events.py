@@ -11,7 +11,8 @@ from domwarden.contract import EngineError, Event, EventKind
 
 from . import aftermath, finding, locking, monitor, notes
 from .files import Files
-from .following import Follower
+from .following import CODE, Follower
+from .notes import DOMID
 from .record import Record, boot_id
 from .waking import Waker
 from .xl import SUSPEND, Row, Xl
@@ -66,8 +67,8 @@ class _Watch:
                     ended = row if row.shut_down and row.reason != SUSPEND else None
             for event in told:
                 yield event
-            if told:
-                _note_reported(self.files, self.follower.reported)
+                if CODE in event.data:  # whoever asks for the next one has heard of this end
+                    _note_reported(self.files, int(event.data[DOMID]))
             if gone:
                 return
             acted = ended is not None and await self._settle(ended)

@@ -12,6 +12,9 @@ from .notes import DOMID
 from .record import Record
 from .xl import CRASH, POWEROFF, REBOOT, SOFT_RESET, SUSPEND, WATCHDOG, Row
 
+#: Key of an event's data: Xen's shut-down code, of events that are an end of a domid.
+CODE = "code"
+
 _KINDS = {
     POWEROFF: EventKind.SHUTDOWN,
     REBOOT: EventKind.RESET,
@@ -59,7 +62,7 @@ class Follower:
             self._domid = end.domid  # a higher one that is here by now was made after it
         now = time.time() if at is None else at
         kind = _KINDS.get(end.code, EventKind.UNKNOWN)
-        data: dict[str, object] = {DOMID: end.domid, "code": end.code}
+        data: dict[str, object] = {DOMID: end.domid, CODE: end.code}
         if kind is EventKind.WATCHDOG:
             data["action"] = self.record.watchdog_action
             data["detail"] = f"Xen's watchdog of domain {end.domid} expired"

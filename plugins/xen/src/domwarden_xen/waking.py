@@ -40,26 +40,32 @@ class Waker:
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Listen to xenstore as long as the context lasts, if there is one."""
-        try:
-            self._watching = await asyncio.create_subprocess_exec(
-                *_RELEASES,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-        except OSError:
-            yield  # not installed, or not for us: looks are made more often
-            return
-        count = asyncio.create_task(self._count(self._watching), name="xen/releases")
+        self._watching = process = await _watching()
+        count = asyncio.create_task(self._count(process), name="xen/releases")
         try:
             yield
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                self._watching.kill()
+            if process is not None and process.returncode is None:
+                process.kill()
             count.cancel()
-            await asyncio.gather(count, self._watching.wait(), return_exceptions=True)
+            await asyncio.gather(count, return_exceptions=True)
+            if process is not None:
+                await process.wait()
 
-    async def _count(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdout is not None:
+    async def _count(self, process: asyncio.subprocess.Process | None) -> None:
+        if process is not None and process.stdout is not None:
             while await process.stdout.readline():
                 self._releases += 1
+
+
+async def _watching() -> asyncio.subprocess.Process | None:
+    """Start the watch; None where it is not installed, or not for us: looks are made more often."""
+    try:
+        return await asyncio.create_subprocess_exec(
+            *_RELEASES,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
