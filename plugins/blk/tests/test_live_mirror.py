@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -167,6 +168,26 @@ async def test_recovery_frees_the_source_from_a_destination_that_hangs(tmp_path:
         freeze(move.target.directory)
         await write(a, 0x22, 0, 65536)
         await move.source.recover(Step.PREPARE)
+        assert await a.execute("query-jobs") == []
+        await write(a, 0x33, 0, MIB)
+
+
+@pytest.mark.parametrize("image_format", ["raw", "qcow2"])
+async def test_recovery_frees_a_source_that_wrote_more_than_a_frozen_target_took(
+    tmp_path: Path, image_format: str
+) -> None:
+    """Far more waited for the target than its socket holds: the job ends at once, not never."""
+    move = Move(tmp_path, image_format)
+    async with move.ends() as (a, _):
+        await write(a, 0x11, 0, 48 * MIB)
+        await move.target.step(Step.PREPARE)
+        await move.source.step(Step.PREPARE)
+        freeze(move.target.directory)
+        for number in range(40):
+            await write(a, 0x22, number * MIB, MIB)
+        begun = time.monotonic()
+        await move.source.recover(Step.PREPARE)
+        assert time.monotonic() - begun < 15  # it gives up after 30
         assert await a.execute("query-jobs") == []
         await write(a, 0x33, 0, MIB)
 

@@ -46,6 +46,8 @@ class FakeQemu:
             case "blockdev-mirror":
                 assert arguments["auto-dismiss"] is False
                 assert arguments["sync"] == "full"
+                # No more is under way than a frozen target's socket takes in.
+                assert arguments["buf-size"] < 208 * 1024
                 self.job = job("ready")
                 emit("BLOCK_JOB_READY", {"device": "root-mirror"})
             case "block-job-cancel":

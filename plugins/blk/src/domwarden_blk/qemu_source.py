@@ -18,6 +18,10 @@ _POLL_SECONDS = 0.25
 _CONVERGE_SECONDS = 60.0
 _UNDO_SECONDS = 30.0
 _CUT_SECONDS = 2.0
+#: What a Unix socket's buffer takes at once (net.core.wmem_default: 208 KiB) even if nobody reads.
+#: A write that waits for room in it is not woken by a yank: QEMU 7.2 polls a writer for POLLOUT and
+#: POLLERR, and the kernel reports a socket that was shut down while it is full as POLLHUP only.
+_UNIX_BYTES = 128 * 1024
 #: ``running`` turns into ``ready`` when only late writes are missing; what failed is ``concluded``.
 _READY = frozenset({"ready", "standby"})
 _ENDING = frozenset({"waiting", "pending", "concluded"})
@@ -122,6 +126,7 @@ class QemuSource:
                 "on-source-error": "report",
                 "on-target-error": "report",
                 "auto-dismiss": False,
+                **({"buf-size": _UNIX_BYTES} if address.get("type") == "unix" else {}),
             },
         )
 
