@@ -140,11 +140,23 @@ for line in sys.stdin:
 """
 
 
+@asynccontextmanager
+async def dom0(host: Host) -> AsyncIterator[Dom0]:
+    """Enter with dom0 and one process in it that makes all calls; free its timers afterwards."""
+    async with host.channel.stream(command=["python3", "-u", "-c", _SCRIPT]) as (reader, writer):
+        made = Dom0(reader, writer)
+        try:
+            yield made
+        finally:
+            await made.release()
+
+
 class Dom0(RawSubject):
     """Dom0 itself: its timers reset the machine, so they are only armed for long."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
 
     async def call(self, timer: int, seconds: int) -> int | None:
         assert seconds == 0 or seconds >= 600, "dom0 would be reset"
@@ -177,6 +189,6 @@ class Dom0(RawSubject):
             await self._make(timer, 0, 6)
 
     async def _make(self, timer: int, seconds: int, command: int, *, nowhere: bool = False) -> int:
-        order = json.dumps([timer, seconds, command, nowhere]).encode()
-        done = await self._host.run(["python3", "-c", _SCRIPT], stdin=order)
-        return int(done.check())
+        self._writer.write(json.dumps([timer, seconds, command, nowhere]).encode() + b"\n")
+        async with asyncio.timeout(60):
+            return int(await self._reader.readline())

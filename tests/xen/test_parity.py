@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ..parity.scenarios import SCENARIOS, Scenario
-from ..parity.xen import Dom0, Guests
+from ..parity.xen import Guests, dom0
 from ..testbeds.xen.bed import Bed
 
 pytestmark = [pytest.mark.live, pytest.mark.xen]
@@ -40,14 +40,12 @@ async def test_guests_of_xen_get_the_answers_of_the_scenarios(bed: Bed, timed: b
 @pytest.mark.time_limit(240)
 async def test_dom0_gets_the_answers_of_the_scenarios(bed: Bed) -> None:
     """Ids, slots and errors of dom0's own timers; other commands; a pointer to nothing."""
-    dom0 = Dom0(bed.m1)
     found, expected = {}, {}
-    for scenario in SCENARIOS:
-        if scenario.raw or scenario.name in HARMLESS:
-            try:
-                found[scenario.name] = await scenario.play(dom0)
-            finally:
-                await dom0.release()
-            expected[scenario.name] = scenario.answers
+    async with dom0(bed.m1) as subject:
+        for scenario in SCENARIOS:
+            if scenario.raw or scenario.name in HARMLESS:
+                found[scenario.name] = await scenario.play(subject)
+                expected[scenario.name] = scenario.answers
+                await subject.release()
     assert len(found) == len(HARMLESS) + 3
     assert found == expected
