@@ -107,11 +107,12 @@ class Domwarden(Mover):
         process = await asyncio.create_subprocess_exec(
             *(command, "migrate", NAME, "--to", self.other, "-H", self._host_file, "--json"),
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
-        out, _ = await process.communicate()
+        out, talk = await process.communicate()
         elapsed = time.monotonic() - begun
         if process.returncode != 0:
-            raise RuntimeError("domwarden migrate failed")
+            raise RuntimeError(f"domwarden migrate failed: {talk.decode()}")
         _fine(json.loads(out)["alarms"])
         return elapsed
 
