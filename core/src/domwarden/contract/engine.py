@@ -200,8 +200,8 @@ class Engine(abc.ABC):
     #: Those of them of which the hypervisor alone does only the beginning (it pauses); the
     #: supervisor completes them by ``act``.
     SUPERVISED: ClassVar[frozenset[Action]] = frozenset()
-    #: Where the hypervisor drops a watchdog's timer in a move: how many seconds a guest that came to
-    #: life again may take until its own system has armed a new one. 0: timers travel.
+    #: Where the hypervisor drops a watchdog's timer in a move: how many seconds a guest that came
+    #: to life again may take until its own system has armed a new one. 0: timers travel.
     REARM_SECONDS: ClassVar[float] = 0.0
     #: Whether its domains outlive the process that started them: then each move is driven by a
     #: process of its own, else by the caller's.
