@@ -55,6 +55,11 @@ class Licence:
         return []
 
     @hookimpl
+    def xl_config(self, domain: Domain) -> Mapping[str, Any]:
+        """Join an xl configuration, which sees nothing of it."""
+        return {}
+
+    @hookimpl
     def open(self, domain: Domain) -> Job | None:
         """Take the licence for a domain that starts here; one that moves brings it along."""
         return self._job("take", self._lease(domain).take) if domain.movement is None else None
