@@ -44,6 +44,9 @@ async def test_a_stranger_with_the_name_stays(one: XenEngine) -> None:
     with pytest.raises(EngineError, match="another domain has this name"):
         await start(one)
     assert names(one) == [NAME]
+    seen = await one.observe(NAME)
+    assert (seen.state, await one.domains()) == (RunState.UNKNOWN, [])
+    assert "not started here" in seen.detail
 
 
 @pytest.mark.parametrize("name", ["(null)", f"{NAME}--incoming", f"{NAME}--migratedaway"])

@@ -16,11 +16,16 @@ INCOMING, AWAY = "--incoming", "--migratedaway"
 NAMELESS = "(null)"
 
 
+def names(name: str) -> tuple[str, str, str]:
+    """Return what xl calls the copies of a domain of that name."""
+    return name, f"{name}{INCOMING}", f"{name}{AWAY}"
+
+
 def ours(rows: Iterable[Row], name: str, uuid: str) -> list[Row]:
     """Return the copies of the domain, the one with its plain name first, half-made ones last."""
-    names = (name, f"{name}{INCOMING}", f"{name}{AWAY}", NAMELESS)
-    copies = [row for row in rows if row.name in names and row.uuid == uuid]
-    return sorted(copies, key=lambda row: (names.index(row.name), -row.domid))
+    called = (*names(name), NAMELESS)
+    copies = [row for row in rows if row.name in called and row.uuid == uuid]
+    return sorted(copies, key=lambda row: (called.index(row.name), -row.domid))
 
 
 async def find(files: Files, xl: Xl, record: Record) -> Row | None:

@@ -60,12 +60,27 @@ def _ended(record: Record, row: Row) -> RunState:
     return RunState.ENDED
 
 
+def _unrecorded(name: str, rows: Sequence[Row]) -> Observation:
+    """Return what is to be thought of a domain that this engine has no record of.
+
+    One that Xen has all the same was started by hand, or its record was lost: it may be the domain
+    itself, so it is not absent.
+    """
+    for row in rows:
+        if row.name in finding.names(name) and not row.dying:
+            return Observation(
+                RunState.UNKNOWN,
+                f"Xen has a domain {row.name} (domid {row.domid}) that was not started here",
+            )
+    return Observation(RunState.ABSENT)
+
+
 async def observe(files: Files, xl: Xl) -> Observation:
     """Look at one domain; never raises for one that is absent or cannot be asked."""
     try:
         record = Record.load(files.record)
         if record is None:
-            return Observation(RunState.ABSENT)
+            return _unrecorded(files.name, await xl.rows())
         if record.boot_id != boot_id():
             return Observation(RunState.ENDED, "this host has booted since")
         moved = await moving.observe(files, xl, record)
