@@ -252,3 +252,15 @@ async def test_a_save_to_a_place_that_is_none_fails_before_the_suspend(begun: Be
             await move.outgoing.precopy({"file": "/no/such/place/stream"}, nothing)
         await move.outgoing.abort(resume=True)
         await move.see(RunState.RUNNING, RunState.ABSENT)
+
+
+async def test_a_save_larger_than_every_buffer_is_restored(begun: Begun, tmp_path: Path) -> None:
+    """Its pieces are followed in their order, also where xl is slower than the disk."""
+    async with begun() as move:
+        with fake.world(host_of(move.bench.source)) as state:
+            state["pages"] = 6000
+        path = tmp_path / "stream"
+        await move.outgoing.precopy({"file": str(path)}, nothing)
+        await move.outgoing.complete(nothing)
+        await read(move, {"file": str(path)})
+        await move.arrived()

@@ -144,8 +144,9 @@ class TargetShim(Shim):
                 # Not an EOF for xl, which waits for *go* behind the stream.
                 self._fail("the save is cut off")
                 return
-            self._pass_on(data)
+            # First, because an outlet that has room again calls us while it takes this piece.
             self._follow(data)
+            self._pass_on(data)
 
     def _follow(self, data: bytes) -> None:
         """See where a save ends: nobody else could say that it ended too early."""
