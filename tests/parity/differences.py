@@ -14,7 +14,7 @@ from .scenarios import EXPIRED
 MISSING: Mapping[str, tuple[Feature, ...]] = {
     "embedded": (),
     "qemu": (Feature.GRACEFUL_STOP,),
-    "xen": (Feature.GRACEFUL_STOP,),
+    "xen": (Feature.GRACEFUL_STOP, Feature.PAUSED_CLOCK),
 }
 
 

@@ -81,7 +81,7 @@ async def follow_forever(self, host, name):
         ("check_start_refuses_a_second_copy", Hypervisor, "start", start_running),
         ("check_held_start", Hypervisor, "start", start_running),
         ("check_pause_and_resume", Hypervisor, "pause", do_nothing),
-        ("check_pause_and_resume", EmbeddedMachine, "become", suspend_without_stopping),
+        ("check_paused_clock", EmbeddedMachine, "become", suspend_without_stopping),
         ("check_pause_and_resume", Hypervisor, "resume", do_nothing),
         ("check_reset", Hypervisor, "reset", do_nothing),
         ("check_graceful_stop", EmbeddedMachine, "notify_guest", do_nothing),

@@ -34,6 +34,8 @@ class Feature(enum.StrEnum):
     HELD_START = "held-start"
     #: The guest can be told to power off, and does.
     GRACEFUL_STOP = "graceful-stop"
+    #: The guest's own clock stands still while the domain is paused.
+    PAUSED_CLOCK = "paused-clock"
     #: The definition has a watchdog with action reset, and ``guard`` and ``hang`` work.
     WATCHDOG = "watchdog"
     #: ``read_watchdog`` tells armed and time left.
