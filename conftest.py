@@ -1,6 +1,7 @@
 """Test settings common to all distributions."""
 
 import asyncio
+import contextlib
 import inspect
 import os
 import tempfile
@@ -21,11 +22,24 @@ settings.register_profile("long", settings.get_profile("domwarden"), max_example
 settings.load_profile("domwarden")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the tests' files in memory, except those of live tests, whose images want a disk."""
-    if "not live" in config.option.markexpr and os.access(MEMORY, os.W_OK):
-        os.environ.setdefault("TMPDIR", str(MEMORY))
-        tempfile.tempdir = None  # it may have been asked for already
+    if "not live" not in config.option.markexpr or not os.access(MEMORY, os.W_OK):
+        return
+    os.environ.setdefault("TMPDIR", str(MEMORY))
+    tempfile.tempdir = None  # it may have been asked for already
+    if config.option.basetemp is None:  # pytest-xdist gives its workers parts of ours
+        # Pytest's own choice, with a worker's name in it, is too long for the address of a socket.
+        config.option.basetemp = tempfile.mkdtemp(prefix="t")
+        config.add_cleanup(lambda: _remove_empty(Path(config.option.basetemp)))
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove a directory but for what failed tests left in it."""
+    for folder, _, _ in os.walk(directory, topdown=False):
+        with contextlib.suppress(OSError):  # it is not empty
+            Path(folder).rmdir()
 
 
 @pytest.hookimpl(tryfirst=True)
