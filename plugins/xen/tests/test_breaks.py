@@ -198,7 +198,7 @@ async def test_a_guest_that_does_not_suspend_stays(begun: Begun) -> None:
     async with begun() as move:
         fake.change(host_of(move.bench.source), NAME, hung=True)
         await move.listening()
-        with pytest.raises(EngineError, match="acknowledge"):
+        with pytest.raises(EngineError, match="failed to suspend"):
             await move.outgoing.precopy(move.address, nothing)
         await move.see(RunState.RUNNING, RunState.ENDED)
         await move.given_up()
