@@ -11,6 +11,8 @@ from typing import Any
 
 from domwarden.contract import Action, Definition, Engine, Host, Room, WatchdogEntry
 from domwarden_xen.engine import XenEngine
+from domwarden_xen.files import MARK
+from domwarden_xen.transport import processes
 
 from . import fake_world as fake
 
@@ -99,10 +101,23 @@ class FakeBench:
 
 @contextlib.asynccontextmanager
 async def bench(directory: Path) -> AsyncIterator[FakeBench]:
-    """Enter two hosts; their monitors end with their state."""
+    """Enter two hosts; their monitors end with their state, and no process outlives them."""
     source, destination = engine(directory, "a"), engine(directory, "b")
     try:
         yield FakeBench(source, destination, definition(), directory)
     finally:
         for one in (source, destination):
             (host_of(one) / "state.json").unlink()
+        await asyncio.to_thread(_end_all, f"{MARK}={directory}/".encode())
+
+
+def _end_all(marked: bytes) -> None:
+    """End every xl and shim of domains below a directory: their environment names it."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        identity = processes.identity(int(entry.name))
+        with contextlib.suppress(OSError):
+            names = (entry / "environ").read_bytes().split(b"\0")
+            if any(name.startswith(marked) for name in names):
+                processes.kill(*identity)
