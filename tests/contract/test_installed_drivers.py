@@ -13,27 +13,27 @@ from domwarden.testing.ways import move_checks
 from domwarden.testing.world import Device
 
 #: Options with which each device and watchdog is made, and the engines' hooks that it has.
-BOTH = ("attach", "qemu_args")
+EVERY = ("attach", "qemu_args", "xl_config")
 CASES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
-    ("blk", {"source": "/srv/web1.img", "placement": "mirror", "verify": True}, BOTH),
-    ("blk", {"source": "/srv/web1.qcow2", "placement": "shared"}, BOTH),
-    ("blk", {"source": "/srv/web1.img"}, BOTH),
-    ("licence", {"licence": "cad"}, BOTH),
-    ("net", {"mode": "user"}, BOTH),
-    ("net", {"bridge": "br0", "mac": "52:54:00:12:34:56"}, BOTH),
-    ("pci", {"model": "nvme"}, ("qemu_args",)),
-    ("pci", {"host": "0000:03:00.0", "on_migrate": "unplug"}, ("qemu_args",)),
-    ("tpm", {"move": "stream"}, BOTH),
-    ("tpm", {"move": "tool"}, BOTH),
-    ("tpm", {}, BOTH),
+    ("blk", {"source": "/srv/web1.img", "placement": "mirror", "verify": True}, EVERY),
+    ("blk", {"source": "/srv/web1.qcow2", "placement": "shared"}, EVERY),
+    ("blk", {"source": "/srv/web1.img"}, EVERY),
+    ("licence", {"licence": "cad"}, EVERY),
+    ("net", {"mode": "user"}, EVERY),
+    ("net", {"bridge": "br0", "mac": "52:54:00:12:34:56"}, EVERY),
+    ("pci", {"model": "nvme"}, ("qemu_args", "xl_config")),
+    ("pci", {"host": "0000:03:00.0", "on_migrate": "unplug"}, ("qemu_args", "xl_config")),
+    ("tpm", {"move": "stream"}, EVERY),
+    ("tpm", {"move": "tool"}, EVERY),
+    ("tpm", {}, EVERY),
     ("usb", {"model": "usb-mtp"}, ("qemu_args",)),
     ("usb", {"host": "0951:1666", "on_migrate": "unplug"}, ("qemu_args",)),
-    ("i6300esb", {}, BOTH),
-    ("ib700", {}, BOTH),
-    ("xen_wdt", {}, ("attach",)),
-    ("xen_wdt", {"clock": "guest"}, ("attach",)),
+    ("i6300esb", {}, EVERY),
+    ("ib700", {}, EVERY),
+    ("xen_wdt", {}, ("attach", "xl_config")),
+    ("xen_wdt", {"clock": "guest"}, ("attach", "xl_config")),
 ]
-KINDS = {info.name: info.kind for info in installed() if info.kind is not Kind.ENGINE}
+KINDS = {info.name: info.kind for info in installed() if info.kind in (Kind.DEVICE, Kind.WATCHDOG)}
 
 
 def test_every_installed_driver_has_a_case() -> None:
