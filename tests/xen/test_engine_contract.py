@@ -38,16 +38,19 @@ async def _verdicts(host: Host, names: list[str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def verdicts(bed: Bed) -> dict[str, str]:
+def verdicts(booted_bed: Bed) -> dict[str, str]:
     """Return what the kit says in both dom0s, each with half of the checks."""
 
     async def both() -> dict[str, str]:
-        await bed.refresh()
         names = [check.__name__ for check in CHECKS]
-        halves = await asyncio.gather(_verdicts(bed.m1, names[::2]), _verdicts(bed.m2, names[1::2]))
+        halves = await asyncio.gather(
+            _verdicts(booted_bed.m1, names[::2]), _verdicts(booted_bed.m2, names[1::2])
+        )
         return {**halves[0], **halves[1]}
 
-    return asyncio.run(both())
+    found = asyncio.run(both())
+    asyncio.run(booted_bed.tidy())
+    return found
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
