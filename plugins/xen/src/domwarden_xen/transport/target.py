@@ -195,9 +195,10 @@ class TargetShim(Shim):
         elif word is Heard.STARTED and self.note.phase is Phase.GO:
             self._reach(Phase.STARTED)
         elif word is Heard.REFUSED and self.note.phase is Phase.GO:
-            self._trouble(f"xl did not take the copy over (status {self._words.status})")
+            # Not over yet: it destroys the copy first, and then says so.
+            self._say(self._refusal)
         elif word is Heard.GIVEN_BACK and self.note.phase is Phase.GO:
-            self._reach(Phase.GIVEN_BACK)
+            self._reach(Phase.GIVEN_BACK, problem=self._refusal)
 
     def _xl_gone(self) -> None:
         self._xl_ended = True
@@ -213,6 +214,10 @@ class TargetShim(Shim):
             self._trouble(f"xl ended ({status}) without a report")
         elif self.note.phase is Phase.READY:
             self._say(f"xl ended ({status}); its copy stays held")
+
+    @property
+    def _refusal(self) -> str:
+        return f"xl did not take the copy over (status {self._words.status})"
 
     # -- commands
 
