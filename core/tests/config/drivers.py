@@ -18,6 +18,13 @@ class Tiny(_Whole):
     DEVICE_HOOK = "attach"
     ACTIONS = frozenset({Action.RESET, Action.PAUSE, Action.NOTIFY})
 
+    @classmethod
+    def misfits(cls, definition, options):
+        if options.get("machine") == "q35" and definition.vcpus > 4:
+            yield Misfit(("vcpus",), f"a q35 has 4, not {definition.vcpus}", "machine: pc")
+        if options.get("machine") == "pc" and definition.watchdog and definition.vcpus == 64:
+            yield Misfit(("machine",), "a pc of 64 has no watchdog")
+
 class Booting(Tiny):
     SCHEMA = {Required("boot"): {Required("program"): In(["counter"])}}
 
@@ -55,6 +62,12 @@ class Card(Disk):
     CLOCK = TimerClock.GUEST
     ACTIONS = frozenset({Action.RESET, Action.DUMP, Action.NOTIFY})
 
+    @staticmethod
+    def misfits(definition, options):
+        if options["beep"] and definition.options.get("machine") == "q35":
+            return [Misfit(("beep",), "a q35 has no speaker", "machine: pc, or beep: false")]
+        return []
+
 class Elsewhere:
     contract = 1
     SCHEMA = {"key": str}
@@ -67,6 +80,10 @@ class Lost(Elsewhere):
     atach = None
 
 class Odd(Disk):
+    @classmethod
+    def misfits(cls, definition, options):
+        return [1] if definition.vcpus == 2 else {}[definition.vcpus]
+
     SCHEMA = {
         "raises": lambda value: {}[value],
         "module": lambda value: units,

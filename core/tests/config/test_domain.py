@@ -243,3 +243,31 @@ def test_missing_keys_of_the_domain_say_what_they_are(problems):
         "f.yaml:1:1: missing key 'domain': The domain's name, unique among its hosts.",
         "f.yaml:1:1: missing key 'memory': The guest's memory, such as 256MiB.",
     ]
+
+
+def test_what_does_not_fit_together_is_told_where_it_stands(problems):
+    """A driver's own rules over the whole file come once each part is well written."""
+    whole = MINIMAL + "machine: q35\nvcpus: 8\nwatchdog: {driver: card, beep: true}\n"
+    assert problems(whole) == [
+        "f.yaml:5:8: vcpus: a q35 has 4, not 8: machine: pc",
+        "f.yaml:6:32: watchdog.beep: a q35 has no speaker: machine: pc, or beep: false",
+    ]
+    assert problems(MINIMAL + "machine: q35\nvcpus: 4\nwatchdog: {driver: card}\n") == []
+
+
+def test_what_a_file_leaves_to_its_default_does_not_fit_at_its_section(problems):
+    """There is no value to point to."""
+    (problem,) = problems(MINIMAL + "vcpus: 64\nwatchdog: {driver: card}\n")
+    assert problem == "f.yaml:1:1: machine: a pc of 64 has no watchdog"
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "words"),
+    [(1, "misfits raised KeyError"), (2, "misfits returned something else than Misfit objects")],
+)
+def test_a_driver_that_cannot_say_what_fits_is_named(problems, vcpus, words):
+    """Its bug is told with its version, at its entry."""
+    (problem,) = problems(f"{MINIMAL}vcpus: {vcpus}\ndevices:\n  d: {{driver: odd}}\n")
+    assert problem.startswith("f.yaml:6:3: devices.d: acme-cards 2.5: device driver 'odd': ")
+    assert words in problem
+    assert problem.endswith("this is a bug of that distribution")

@@ -40,7 +40,8 @@ def settings(**changes):
 async def moved(bench, live, migration="kit-1"):
     move = await listening(bench, live, migration)
     await suspended(bench, move)
-    downtime = await transferred(bench, move)
+    await transferred(bench, move)
+    downtime = await move.outgoing.downtime_seconds()
     await move.incoming.activate(run=True)
     await bench.source.stop("web1")
     return move, downtime

@@ -141,7 +141,7 @@ class ToyOutgoing(Outgoing):
         self.engine.write(self.name, state="suspended")
         self.engine.fault(self.engine.faults.after, "suspend")
 
-    async def complete(self, progress: OnProgress) -> float | None:
+    async def complete(self, progress: OnProgress) -> None:
         self.engine.fault(self.engine.faults.before, "complete")
         progress(Progress(total_bytes=4, transferred_bytes=4, iteration=2))
         copy = self.engine.read(self.name)
@@ -149,6 +149,8 @@ class ToyOutgoing(Outgoing):
         await asyncio.to_thread(_send, Path(path), copy["memory"])
         self.engine.write(self.name, state="departed")
         self.engine.fault(self.engine.faults.after, "complete")
+
+    async def downtime_seconds(self) -> float | None:
         return 0.001
 
     async def abort(self, *, resume: bool) -> None:

@@ -174,6 +174,25 @@ def test_a_watchdog_states_its_clock_and_its_actions(site):
     assert load(Kind.WATCHDOG, "right").name == "right"
 
 
+def test_what_a_driver_has_against_a_file_is_asked_of_its_class(site):
+    """No object of it exists when a file is checked."""
+    site(
+        """
+        class Plain:
+            contract = 1
+            SCHEMA = {}
+            def misfits(self, definition, options): return []
+        class Good(Plain):
+            @classmethod
+            def misfits(cls, definition, options): return []
+        """,
+        device_plain="Plain",
+        device_good="Good",
+    )
+    assert "misfits` that is no class method" in str(fault(Kind.DEVICE, "plain"))
+    assert load(Kind.DEVICE, "good").name == "good"
+
+
 def test_an_engine_is_whole_and_its_hooks_are_its_own(site):
     site(
         ENGINE

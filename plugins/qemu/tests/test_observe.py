@@ -34,7 +34,7 @@ HELD = Record("boot", migration="m", activated=False, ran=False)
         (STARTED, "watchdog", None, RunState.PAUSED),
         (STARTED, "guest-panicked", None, RunState.PAUSED),
         (STARTED, "finish-migrate", "pre-switchover", RunState.SUSPENDED),
-        (STARTED, "finish-migrate", "completed", RunState.SUSPENDED),  # a moment later postmigrate
+        (STARTED, "finish-migrate", "completed", RunState.DEPARTED),  # a moment later postmigrate
         (STARTED, "postmigrate", "completed", RunState.DEPARTED),
         (STARTED, "postmigrate", "cancelled", RunState.PAUSED),
         (STARTED, "postmigrate", "failed", RunState.PAUSED),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -25,7 +26,7 @@ from domwarden.contract import (
     relative_to,
 )
 from domwarden.plugins import Driver, Kind, load
-from domwarden.plugins.fitting import misfit
+from domwarden.plugins.fitting import misfit, misfits
 
 
 def read_domain(root: Mapping, directory: Path, report: Report) -> Definition | None:
@@ -86,7 +87,7 @@ class _Reader:
         migration = self._migration()
         if own is None or self.report.problems:
             return None
-        return Definition(
+        definition = Definition(
             name=own["domain"],
             uuid=own.get("uuid")
             or str(uuid.uuid5(uuid.NAMESPACE_URL, f"domwarden:{own['domain']}")),
@@ -99,6 +100,40 @@ class _Reader:
             migration=migration,
             options=options,
         )
+        self._fit_together(definition)
+        return None if self.report.problems else definition
+
+    def _fit_together(self, definition: Definition) -> None:
+        """Ask each driver what it has against the whole, once each part of it is well written."""
+        assert self.engine is not None  # without it there is a problem, and no definition
+        parts: list[tuple[Driver, KeyPath, AnyMapping[str, Any]]] = [
+            (self.engine, (), definition.options)
+        ]
+        if definition.watchdog is not None:
+            guard = load(Kind.WATCHDOG, definition.watchdog.driver)
+            parts.append((guard, ("watchdog",), definition.watchdog.options))
+        for entry in definition.devices:
+            driver = load(Kind.DEVICE, entry.driver)
+            parts.append((driver, ("devices", entry.id), entry.options))
+        for driver, path, options in parts:
+            try:
+                for found in misfits(driver, definition, options):
+                    where = (*path, *found.path)
+                    self.report.add(self._mark(where), where, found.what, found.hint)
+            except DriverError as error:
+                self.report.add(self._mark(path), path, error.message, error.hint)
+
+    def _mark(self, path: KeyPath) -> Mark:
+        """Return where a value stands, or the innermost section that the file has of its path."""
+        node: Node = self.root
+        mark = node.mark
+        for key in path:
+            if not isinstance(node, Mapping) or key not in node.values:
+                break
+            inner = node.values[str(key)]
+            mark = node.keys[str(key)] if isinstance(inner, Mapping) else inner.mark
+            node = inner
+        return mark
 
     def _engine(self) -> Driver | None:
         if "engine" in self.root.values:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from domwarden.contract.definition import Definition
 from domwarden.contract.domain import Host
+from domwarden.contract.misfit import Misfit
 from domwarden.contract.refusals import Refusal
 from domwarden.contract.watchdog import Action, Reading
 
@@ -130,11 +131,15 @@ class Outgoing(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def complete(self, progress: OnProgress) -> float | None:
-        """Send the rest; return when this copy is DEPARTED and cannot resume by itself.
+    async def complete(self, progress: OnProgress) -> None:
+        """Send the rest; return when this copy is DEPARTED and cannot resume by itself."""
 
-        Returns the engine's own measured downtime in seconds, or None.
+    async def downtime_seconds(self) -> float | None:
+        """Return how long the hypervisor itself says that the domain stood still, or None.
+
+        Asked after :meth:`complete`, once nobody waits for the domain any more.
         """
+        return None
 
     @abc.abstractmethod
     async def abort(self, *, resume: bool) -> None:
@@ -209,6 +214,15 @@ class Engine(abc.ABC):
 
     def __init__(self, host: Host) -> None:
         self.host = host
+
+    @classmethod
+    def misfits(cls, definition: Definition, options: Mapping[str, Any]) -> Sequence[Misfit]:
+        """Return what this engine could not start of a domain as its file describes it.
+
+        Asked when the file is checked, on any machine; ``options`` are the engine's own keys.  No
+        I/O.
+        """
+        return ()
 
     @abc.abstractmethod
     async def realize(self, definition: Definition, room: Room) -> Definition:

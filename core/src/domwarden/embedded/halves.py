@@ -63,12 +63,16 @@ class EmbeddedOutgoing(Outgoing):
         """Suspend it."""
         await self._backend.call("suspend", self._names)
 
-    async def complete(self, progress: OnProgress) -> float | None:
+    async def complete(self, progress: OnProgress) -> None:
         """Send the rest."""
-        seconds = await self._backend.call(
+        await self._backend.call(
             "complete", self._names, note=_noted(progress), timeout_seconds=self._limit_seconds
         )
-        return None if seconds is None else float(seconds)
+
+    async def downtime_seconds(self) -> float | None:
+        """Ask the hypervisor."""
+        seconds: float | None = await self._backend.call("downtime", self._names)
+        return seconds
 
     async def abort(self, *, resume: bool) -> None:
         """Give up."""

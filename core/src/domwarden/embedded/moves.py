@@ -82,14 +82,19 @@ class Moves:
 
     async def complete(
         self, host: Host, name: str, migration: str, progress: OnProgress
-    ) -> float | None:
+    ) -> None:
         """Send the rest; the copy is DEPARTED afterwards."""
         copy = self._sending(host, name, migration)
         if copy.machine.state is RunState.DEPARTED:
-            return None
+            return
         if copy.machine.state is not RunState.SUSPENDED or copy.sending is None:
             raise EngineError(f"domain {name!r} is {copy.machine.state}, not suspended")
-        return await copy.sending.complete(progress)
+        await copy.sending.complete(progress)
+
+    def downtime_seconds(self, host: Host, name: str, migration: str) -> float | None:
+        """Return how long the domain stood still until its stream was complete."""
+        sending = self._sending(host, name, migration).sending
+        return sending.downtime_seconds if sending is not None else None
 
     def abort(self, host: Host, name: str, migration: str, *, resume: bool) -> None:
         """Give the move up; a domain that it suspended runs again, or is paused."""

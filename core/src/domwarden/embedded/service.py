@@ -113,9 +113,13 @@ class Service:
     async def _suspend(self, call: Call) -> None:
         self.moves.suspend(call.host, call.name, call.arguments["migration"])
 
-    async def _complete(self, call: Call) -> Any:
+    async def _complete(self, call: Call) -> None:
         migration = call.arguments["migration"]
-        return await self.moves.complete(call.host, call.name, migration, call.progress)
+        await self.moves.complete(call.host, call.name, migration, call.progress)
+
+    async def _downtime(self, call: Call) -> Any:
+        migration = call.arguments["migration"]
+        return self.moves.downtime_seconds(call.host, call.name, migration)
 
     async def _abort(self, call: Call) -> None:
         given = call.arguments

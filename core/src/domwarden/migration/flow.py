@@ -84,14 +84,15 @@ async def forward(source: SourceSide, far: RemoteEnd) -> tuple[float | None, flo
     await source.step(Step.SYNC)
     # At once, for the guest stands still: each end waits until its own hypervisor says that the
     # stream is complete.  The destination's tickets come back too late for any step of the source.
-    downtime, _ = await both(
+    await both(
         source.complete(),
         far.send("sync", tickets=_tickets(source)),
         f"{source.record.domain}/sync",
     )
     await source.release()
     granted = await far.send("grant")
-    return source.seen_running(float(granted["ran_ago_seconds"])), downtime
+    blackout = source.seen_running(float(granted["ran_ago_seconds"]))
+    return blackout, await source.downtime_seconds()
 
 
 async def afterwards(source: SourceSide, far: RemoteEnd) -> None:

@@ -12,6 +12,7 @@ from domwarden.contract import (
     Address,
     BrokenError,
     End,
+    EngineError,
     GuestStoppedError,
     Movement,
     Outgoing,
@@ -105,7 +106,7 @@ class SourceSide(Side):
             self.suspended_at = time.monotonic()
             self.herald.tell(What.SUSPENDED, "suspend")
 
-    async def complete(self) -> float | None:
+    async def complete(self) -> None:
         """Send the rest; this copy cannot resume by itself any more."""
         with self.herald.step("complete"):
             report = self.herald.progress("complete")
@@ -114,7 +115,14 @@ class SourceSide(Side):
                 self.site.ports.at(f"{self.end} engine complete under way")
                 report(now)
 
-            return await self.command("complete", self.outgoing.complete, progress)
+            await self.command("complete", self.outgoing.complete, progress)
+
+    async def downtime_seconds(self) -> float | None:
+        """Ask the engine how long the domain stood still; None when it does not know."""
+        try:
+            return await self.outgoing.downtime_seconds()
+        except EngineError:
+            return None  # the move goes on without it
 
     # -- the commit point
 

@@ -1,11 +1,15 @@
-"""Whether an engine knows a device's driver."""
+"""Whether the drivers of a domain fit each other and the rest of its file."""
 
 from __future__ import annotations
 
 import difflib
 import functools
+from collections.abc import Mapping
+from typing import Any
 
+from domwarden.contract import Definition, DriverError, Misfit
 from domwarden.plugins.hooks import argument_faults, arguments, implemented
+from domwarden.plugins.lines import one_line
 from domwarden.plugins.loading import Driver
 
 
@@ -29,3 +33,27 @@ def misfit(engine: Driver, driver: Driver) -> tuple[str, str] | None:
     if faults:
         return f"{driver.kind} driver '{driver.name}' ({where}) {'; '.join(faults)}", ""
     return None
+
+
+def misfits(driver: Driver, definition: Definition, options: Mapping[str, Any]) -> list[Misfit]:
+    """Return what a driver itself has against a domain; raises DriverError when it cannot say."""
+    ask = getattr(driver.cls, "misfits", None)
+    if ask is None:
+        return []
+    try:
+        found = list(ask(definition, options))
+    except Exception as error:
+        raise _fault(driver, f"raised {one_line(error)}") from error
+    if not all(isinstance(each, Misfit) for each in found):
+        raise _fault(driver, "returned something else than Misfit objects")
+    return found
+
+
+def _fault(driver: Driver, what: str) -> DriverError:
+    return DriverError(
+        f"{driver.distribution} {driver.version}: {driver.kind} driver '{driver.name}':"
+        f" misfits {what}",
+        hint="this is a bug of that distribution",
+        distribution=driver.distribution,
+        version=driver.version,
+    )

@@ -32,7 +32,7 @@ def faults(kind: Kind, cls: object) -> list[str]:
     """Return in what a driver breaks the contract, each as the end of a sentence about it."""
     if not inspect.isclass(cls):
         return [f"is not a class but {type(cls).__name__} {getattr(cls, '__name__', cls)!r:.80}"]
-    found = [*_contract_faults(cls), *_schema_faults(kind, cls)]
+    found = [*_contract_faults(cls), *_schema_faults(kind, cls), *_misfits_faults(cls)]
     if kind is Kind.ENGINE:
         found += _engine_faults(cls)
     elif kind is Kind.HOST_WATCHDOG:
@@ -78,6 +78,13 @@ def _schema_faults(kind: Kind, cls: type) -> Iterator[str]:
         taken = sorted(OWN_KEYS[kind].intersection(keys)) if attribute == "SCHEMA" else []
         if taken:
             yield f"has a SCHEMA with keys that belong to domwarden: {', '.join(taken)}"
+
+
+def _misfits_faults(cls: type) -> Iterator[str]:
+    # It is asked when a file is checked: there is no object of the class then.
+    method = inspect.getattr_static(cls, "misfits", None)
+    if method is not None and not isinstance(method, classmethod | staticmethod):
+        yield "has `misfits` that is no class method: mark it @classmethod"
 
 
 def option_keys(schema: object) -> list[str] | None:

@@ -14,6 +14,7 @@ from .capabilities import Capabilities
 from .files import Files
 from .launch import launch
 from .monitor import Monitor
+from .observe import UNDER_WAY
 from .record import Record
 from .schema import HostOptions
 
@@ -143,7 +144,10 @@ class QemuIncoming(Incoming):
                 if answer.get("status") in ("failed", "cancelled"):
                     raise moves.failure(self._files.name, answer)
                 # Its main loop is what loads the stream: a question would hold that up.
-                await next_status(_LOOK_SECONDS)
+                while (told := await next_status(_LOOK_SECONDS)) in UNDER_WAY:
+                    pass
+                if told == "completed":
+                    return  # the last thing that it does: its run state has changed before
 
     def _record(self) -> Record:
         record = Record.load(self._files.record)

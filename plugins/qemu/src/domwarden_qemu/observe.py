@@ -42,7 +42,8 @@ def judge(
         # Its stream is complete, but ownership was not taken; anything else is still on its way.
         return RunState.RECEIVED if phase == "completed" else RunState.INCOMING
     if status == "finish-migrate":
-        return RunState.SUSPENDED
+        # ``completed`` is final; QEMU says so a moment before it is ``postmigrate``.
+        return RunState.DEPARTED if phase == "completed" else RunState.SUSPENDED
     if status == "postmigrate":
         return _after(record, phase)
     if status in STOPPED:

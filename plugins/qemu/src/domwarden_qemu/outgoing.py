@@ -97,15 +97,21 @@ class QemuOutgoing(Outgoing):
         if answer.get("status") not in ("pre-switchover", "device", "completed"):
             raise moves.failure(self._name, answer)
 
-    async def complete(self, progress: OnProgress) -> float | None:
-        """Send the rest; a destination that hangs is cut off out of band."""
+    async def complete(self, progress: OnProgress) -> None:
+        """Send the rest; a destination that hangs is cut off out of band.
+
+        QEMU resumes a guest by itself until the move is ``completed``, and never afterwards
+        (migration.c, migration_iteration_finish).
+        """
         async with self._monitor.session(linger=True) as session:
             if not await self._is_completed(session):
                 await self._switch_over(session, progress)
+
+    async def downtime_seconds(self) -> float | None:
+        """Read it once QEMU has filled it in, and has left the switchover."""
+        async with self._monitor.session(linger=True) as session:
             answer = await self._settled(session)
-            progress(moves.progress(answer))
-        downtime = answer.get("downtime")
-        return None if downtime is None else downtime / 1000
+        return float(answer["downtime"]) / 1000
 
     async def abort(self, *, resume: bool) -> None:
         """Give the move up: query first, cancel or yank, see the domain back."""
@@ -192,7 +198,7 @@ class QemuOutgoing(Outgoing):
                     raise moves.failure(self._name, answer)
 
     async def _settled(self, session: Session) -> dict[str, Any]:
-        """Return the final answer once QEMU has left the switchover for good."""
+        """Return the final answer, or raise EngineError if there is none after seconds."""
         status = ""
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):

@@ -144,7 +144,7 @@ class XenOutgoing(Outgoing):
         if note.phase not in (Phase.READY, Phase.TOLD, Phase.GO):
             raise EngineError(f"{self._name}: it is not suspended: its move is {note.phase}")
 
-    async def complete(self, progress: OnProgress) -> float | None:
+    async def complete(self, progress: OnProgress) -> None:
         """Pass *ready* on once the destination is seen alive; return when *go* is held."""
         self._own_note()
         await self._shim.tell("complete")
@@ -153,7 +153,6 @@ class XenOutgoing(Outgoing):
         if seen.phase is not Phase.GO:
             why = seen.problem or f"its move is {seen.phase}"
             raise EngineError(f"{self._name}: it could not be given away: {why}")
-        return None
 
     async def abort(self, *, resume: bool) -> None:
         """Let xl resume the domain, or do it without xl; see it back."""

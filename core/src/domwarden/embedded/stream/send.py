@@ -43,6 +43,8 @@ class Sending:
         self.migration = migration
         #: When the machine was suspended, on the host's clock.
         self.suspended_ns: int | None = None
+        #: From then until the whole stream was over there.
+        self.downtime_seconds: float | None = None
         #: Whether the guest ran when its move began.
         self.ran = False
         self._machine = machine
@@ -80,8 +82,8 @@ class Sending:
             self.close()
             raise
 
-    async def complete(self, progress: OnProgress) -> float:
-        """Send the rest of a suspended machine; returns the downtime so far in seconds.
+    async def complete(self, progress: OnProgress) -> None:
+        """Send the rest of a suspended machine.
 
         Raises EngineError when the destination said no or never heard the end, and
         OutcomeUnknownError when it heard the end and did not answer: it may hold a whole copy.
@@ -115,7 +117,8 @@ class Sending:
         self.close()
         self._machine.become(RunState.DEPARTED, "migrated")
         progress(self._progress())
-        return (self._clock.now_ns() - (self.suspended_ns or self._clock.now_ns())) / NS
+        if self.suspended_ns is not None:
+            self.downtime_seconds = (self._clock.now_ns() - self.suspended_ns) / NS
 
     def close(self) -> None:
         """Drop the connection; idempotent."""

@@ -166,13 +166,12 @@ async def suspended(bench: EngineBench, move: Move) -> None:
     await see(bench, bench.source, RunState.SUSPENDED, "after suspend")
 
 
-async def transferred(bench: EngineBench, move: Move) -> float | None:
-    """Go on with the move until the whole stream is over there; returns the engine's downtime."""
-    downtime = await bounded(move.outgoing.complete(move.progress.append), "complete")
+async def transferred(bench: EngineBench, move: Move) -> None:
+    """Go on with the move until the whole stream is over there."""
+    await bounded(move.outgoing.complete(move.progress.append), "complete")
     await see(bench, bench.source, RunState.DEPARTED, "after complete")
     await bounded(move.incoming.received(), "received")
     await see(bench, bench.destination, RunState.RECEIVED, "after received")
-    return downtime
 
 
 async def next_event(events: AsyncIterator[Event], kind: EventKind) -> Event:
