@@ -83,6 +83,21 @@ async def test_a_start_that_fails_leaves_nothing_half_done(tmp_path: Path) -> No
     assert closed == ["net", "disk", "net", "disk"]
 
 
+async def test_why_a_start_failed_is_told_where_its_end_fails_too(tmp_path: Path) -> None:
+    """The first reason is what its reader must know; what is left is taken away later."""
+    world = World(tmp_path)
+    async with warden(world) as here:
+        world.faults.before["a", "start"] = EngineError("no bridge")
+        world.faults.before["a", "stop"] = EngineError("it outlives its end")
+        with pytest.raises(PermanentError, match="no bridge; then it outlives") as caught:
+            await here.start(world.definition())
+        assert "recover" in caught.value.hint
+        world.faults.before.clear()
+        assert [one.detail for one in await here.recover()] == [
+            "its stop was interrupted; its devices are closed"
+        ]
+
+
 async def test_a_domain_is_started_once(tmp_path: Path) -> None:
     """Neither twice here nor beside a copy elsewhere."""
     world = World(tmp_path)

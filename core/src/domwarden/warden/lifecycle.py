@@ -65,9 +65,15 @@ async def start(
         await _open(hub, stay, room)
         site.ports.at("start engine start before")
         await engine.start(live, room, held=paused)
-    except FAILURES:
+    except FAILURES as error:
         # Also when cancelled: nothing half done stays behind.
-        await end(hub, name, live, graceful_seconds=0.0, outcomes=stay.outcomes)
+        try:
+            await end(hub, name, live, graceful_seconds=0.0, outcomes=stay.outcomes)
+        except DomwardenError as left:
+            if not isinstance(error, DomwardenError):
+                raise
+            hint = "what is left of it is in the way: `domwarden recover` takes it away"
+            raise PermanentError(f"{error}; then {left}", hint=hint) from error
         raise
     happened = site.happened(name, HistoryKind.STARTED)
     await _write(site, "start journal started", happened, *stay.outcomes)
