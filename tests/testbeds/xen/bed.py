@@ -34,8 +34,8 @@ class Bed:
         places = {name: folder / name for name in ("m1", "m2")}
         return cls(
             folder,
-            Host("m1", "192.168.77.1", image, places["m1"], places["m2"]),
-            Host("m2", "192.168.77.2", image, places["m2"], places["m1"]),
+            Host("m1", "192.168.77.1", image, places["m1"], places["m2"], folder / "shared"),
+            Host("m2", "192.168.77.2", image, places["m2"], places["m1"], folder / "shared"),
         )
 
     @property

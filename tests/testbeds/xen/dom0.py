@@ -28,6 +28,7 @@ MODULES = [
     *("xen_privcmd", "xen_evtchn", "xen_gntdev", "xen_gntalloc", "xenfs", "xen_acpi_processor"),
     *("xen_pciback", "xen_netback", "xen_blkback", "xen_wdt", "softdog"),
     *("virtio_net", "virtio_rng", "virtio_console", "bridge", "tun", "loop", "dm_snapshot"),
+    *("9p", "9pnet_virtio"),
 ]
 #: Gone before the disk is made: nothing here runs without them.
 PRUNED = [
@@ -98,7 +99,7 @@ def write_disk(tree: Path, kernel: Path, result: Path) -> None:
 
 
 def _link_runtime_directories(tree: Path) -> None:
-    for name in ("proc", "sys", "dev", "run", "tmp", "root", "guest", "opt"):
+    for name in ("proc", "sys", "dev", "run", "tmp", "root", "guest", "opt", "shared"):
         (tree / name).mkdir(exist_ok=True)
     for name in ("var/log/xen/console", "var/lib/xen", "var/lib/xenstored"):
         (tree / name).mkdir(parents=True, exist_ok=True)

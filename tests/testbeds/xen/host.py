@@ -53,6 +53,7 @@ class Host:
     """Host `name` with an address on the link; `folder` holds its sockets and its console log.
 
     `peer` is the other host's folder: the link is a pair of datagram sockets in the two.
+    `shared` is what both dom0s see as /shared.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Host:
     image: Image
     folder: Path
     peer: Path
+    shared: Path
     channel: Channel = field(default_factory=lambda: Channel(0))
     _process: subprocess.Popen[bytes] | None = None
     _library: bytes = b""
@@ -67,6 +69,7 @@ class Host:
     def start(self) -> None:
         """Start QEMU; `ready` waits for dom0."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.shared.mkdir(exist_ok=True)
         for name in ("console.log", "link", "qmp", "console"):
             (self.folder / name).unlink(missing_ok=True)
         with (self.folder / "qemu.log").open("wb") as log:
@@ -90,6 +93,8 @@ class Host:
             *("-initrd", f"{self.image.kernel} {dom0},{self.image.initrd}"),
             *("-drive", f"file={self.image.disk},format=raw,if=virtio,snapshot=on,cache=unsafe"),
             *("-device", "virtio-rng-pci"),
+            *("-fsdev", f"local,id=shared,path={self.shared},security_model=none"),
+            *("-device", "virtio-9p-pci,fsdev=shared,mount_tag=shared"),
             *("-qmp", f"unix:{self.folder}/qmp,server=on,wait=off"),
             "-chardev",
             f"socket,id=c,path={self.folder}/console,server=on,wait=off,logfile={self.folder}/console.log",
