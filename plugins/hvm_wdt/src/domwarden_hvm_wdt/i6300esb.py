@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from domwarden.contract import CONTRACT, Domain, Machine, QemuArgument, TimerClock, hookimpl
+from domwarden.contract import (
+    CONTRACT,
+    Definition,
+    Domain,
+    Machine,
+    Misfit,
+    QemuArgument,
+    TimerClock,
+    hookimpl,
+)
 from domwarden_hvm_wdt.i6300esb_card import I6300esbCard
-from domwarden_hvm_wdt.xen import device_model
+from domwarden_hvm_wdt.xen import device_model, misfits
 
 
 class I6300esb:
@@ -22,6 +31,11 @@ class I6300esb:
 
     def __init__(self, id: str, options: Mapping[str, Any]) -> None:  # noqa: A002 - the contract's
         self.id = id
+
+    @classmethod
+    def misfits(cls, definition: Definition, options: Mapping[str, Any]) -> Iterator[Misfit]:
+        """On Xen only a whole emulated machine has cards."""
+        return misfits(definition, "i6300esb")
 
     @hookimpl(optionalhook=True)
     def qemu_args(self, domain: Domain) -> list[QemuArgument]:

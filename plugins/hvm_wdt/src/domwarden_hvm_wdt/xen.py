@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from domwarden.contract import Action, Domain, PermanentError
+from domwarden.contract import Action, Definition, Domain, Misfit, PermanentError
 
 #: What QEMU as Xen's device model can do to its guest, and its word for it.  A reset or a power-off
 #: of the device model becomes a shut-down code of Xen's, which xl answers by ``on_reboot`` and
@@ -18,20 +18,26 @@ ACTIONS: Mapping[Action, str] = {
 }
 
 
+def misfits(definition: Definition, card: str) -> Iterator[Misfit]:
+    """Yield why a domain of Xen's cannot have the card, or not with that action."""
+    if definition.engine != "xen":
+        return
+    kind = str(definition.options.get("type", "pvh"))
+    if kind != "hvm":
+        what = f"a {kind} guest of xen has no emulated cards, so no {card}"
+        yield Misfit(("driver",), what, "type: hvm, or the watchdog xen_wdt")
+    watchdog = definition.watchdog
+    if watchdog is not None and watchdog.action not in ACTIONS:
+        what = f"the {card} of an hvm guest of xen cannot do {watchdog.action}"
+        hint = f"use {', '.join(sorted(ACTIONS))}, or the watchdog xen_wdt"
+        yield Misfit(("action",), what, hint)
+
+
 def device_model(domain: Domain, card: Mapping[str, Any]) -> dict[str, Any]:
     """Return the device model's arguments; raises PermanentError where there is no such card."""
-    kind = str(domain.definition.options.get("type", "pvh"))
-    if kind != "hvm":
-        raise PermanentError(
-            f"a {kind} guest of xen has no emulated cards, so no {card['driver']}",
-            hint="type: hvm, or the watchdog xen_wdt",
-        )
+    for found in misfits(domain.definition, str(card["driver"])):
+        raise PermanentError(found.what, hint=found.hint)
     watchdog = domain.definition.watchdog
     action = watchdog.action if watchdog is not None else Action.RESET
-    if action not in ACTIONS:
-        raise PermanentError(
-            f"the {card['driver']} of an hvm guest of xen cannot do {action}",
-            hint=f"use {', '.join(sorted(ACTIONS))}, or the watchdog xen_wdt",
-        )
     arguments = ["-device", json.dumps(card, separators=(",", ":"))]
     return {"device_model_args_hvm": [*arguments, "-action", f"watchdog={ACTIONS[action]}"]}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from domwarden.contract import (
     CONTRACT,
+    Definition,
     Domain,
     End,
     Job,
+    Misfit,
     Movement,
     PermanentError,
     QemuArgument,
@@ -37,6 +39,17 @@ class Pci:
     def __init__(self, id: str, options: Mapping[str, Any]) -> None:  # noqa: A002 - the contract's
         self.id = id
         self.options = Options.of(options)
+
+    @classmethod
+    def misfits(cls, definition: Definition, options: Mapping[str, Any]) -> Iterator[Misfit]:
+        """Xen hands out devices of the host only, and not to every kind of guest."""
+        if definition.engine != "xen":
+            return
+        if Options.of(options).host is None:
+            yield Misfit(("model",), "xen has no emulated PCI devices", "host: ADDRESS")
+        if definition.options.get("type", "pvh") == "pvh":
+            what = "a pvh guest of xen cannot have PCI devices of the host"
+            yield Misfit(("driver",), what, "type: hvm or pv, which then cannot move either")
 
     @hookimpl(optionalhook=True)
     def qemu_args(self, domain: Domain) -> list[QemuArgument]:

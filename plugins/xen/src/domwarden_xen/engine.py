@@ -12,6 +12,7 @@ from domwarden.contract import (
     Event,
     Host,
     Incoming,
+    Misfit,
     Observation,
     Outgoing,
     Reading,
@@ -27,6 +28,7 @@ from . import (
     events,
     finding,
     locking,
+    misfits,
     observe,
     pausing,
     reading,
@@ -64,6 +66,11 @@ class XenEngine(EngineContract):
         self._options = HostOptions(**host.settings("xen"))
         self._xl = Xl(self._options.xl)
         self._facts: Facts | None = None
+
+    @classmethod
+    def misfits(cls, definition: Definition, options: Mapping[str, Any]) -> Sequence[Misfit]:
+        """Return what no Xen could start."""
+        return list(misfits.of(definition))
 
     async def realize(self, definition: Definition, room: Room) -> Definition:
         """Return the live definition: versions and what the guest knows its devices by."""

@@ -6,15 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from domwarden.contract import Action, Definition, EngineError, Room
+from domwarden.contract import Definition, EngineError, Room
 
-from . import configuration
+from . import configuration, misfits
 from .facts import Facts
 from .schema import Options
 
-#: What Xen leaves to us after an expiry, where the domain must wake again to get it; a ``pv`` guest
-#: that was shut down by its watchdog never wakes (xc_domain_resume needs it to have suspended).
-WAKING = frozenset({Action.PAUSE, Action.NMI, Action.SHUTDOWN, Action.NOTIFY})
 #: Keys of device specifications by which the guest knows a device; the rest is the host's.
 GUEST_KEYS: Mapping[str, tuple[str, ...]] = {"vif": ("mac", "model"), "disk": ("vdev", "access")}
 
@@ -22,7 +19,7 @@ GUEST_KEYS: Mapping[str, tuple[str, ...]] = {"vif": ("mac", "model"), "disk": ("
 def live(definition: Definition, room: Room, here: Facts) -> Definition:
     """Return the live definition; what an earlier one has settled stays."""
     options = Options(**definition.options)
-    _check(definition, options)
+    misfits.refuse(definition)
     answers = room.ask("xl_config")
     merged = configuration.merged(answers)
     if options.type == "pvh" and merged.get("pci"):
@@ -83,27 +80,3 @@ def seen_by_guest(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         if kept:
             found[device] = kept
     return found
-
-
-def _check(definition: Definition, options: Options) -> None:
-    name = definition.name
-    if definition.memory_bytes < 2**20 or definition.memory_bytes % 2**20:
-        raise EngineError(
-            f"{name}: memory of {definition.memory_bytes} bytes", hint="whole MiB are needed"
-        )
-    if options.stub_domain and options.type != "hvm":
-        raise EngineError(
-            f"{name}: a {options.type} guest has no device model", hint="only hvm has: type: hvm"
-        )
-    if options.type != "hvm" and not definition.boot.get("kernel"):
-        raise EngineError(f"{name}: a {options.type} guest needs boot.kernel")
-    watchdog = definition.watchdog
-    if watchdog is None or options.type != "pv":
-        return
-    actions = {watchdog.action, *([watchdog.escalate.action] if watchdog.escalate else ())}
-    if watchdog.action in WAKING:
-        raise EngineError(
-            f"{name}: watchdog action {watchdog.action}: a pv guest whose watchdog expired cannot"
-            f" go on, so {', '.join(sorted(actions & WAKING))} is impossible",
-            hint="use reset, poweroff or dump, or type: pvh",
-        )

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import voluptuous as vol
 
-from domwarden.contract import Action, Domain, DriverError, Machine, TimerClock, hookimpl
+from domwarden.contract import (
+    Action,
+    Definition,
+    Domain,
+    DriverError,
+    Machine,
+    Misfit,
+    TimerClock,
+    hookimpl,
+)
 from domwarden_xen_wdt.timers import DomainTimers
 
 #: xl.cfg(5), ``on_watchdog``: what xl's monitor does by itself when a domain ended with code 4.
@@ -40,6 +49,16 @@ class XenWdt:
         self.id = id
         self.CLOCK = TimerClock(options.get("clock", TimerClock.HOST))
 
+    @classmethod
+    def misfits(cls, definition: Definition, options: Mapping[str, Any]) -> Iterator[Misfit]:
+        """Yield a clock that the engine's timers do not count."""
+        if definition.engine == "xen" and options["clock"] != TimerClock.HOST:
+            yield Misfit(
+                ("clock",),
+                "Xen's timers run on in a stopped domain, clock: guest is not theirs",
+                "remove `clock`, or use an emulated card: type: hvm with i6300esb",
+            )
+
     @hookimpl(optionalhook=True)
     def attach(self, domain: Domain, machine: Machine) -> bool:
         """Answer hypercall 29 on an embedded machine."""
@@ -49,12 +68,9 @@ class XenWdt:
     @hookimpl(optionalhook=True)
     def xl_config(self, domain: Domain) -> Mapping[str, Any]:
         """Say what xl does after an expiry; every domain of Xen's has the timers already."""
-        if self.CLOCK is not TimerClock.HOST:
-            raise DriverError(
-                "xen_wdt: Xen's timers run on in a stopped domain, clock: guest is not theirs",
-                hint="remove `clock`, or use an emulated card: hvm with i6300esb",
-            )
         watchdog = domain.definition.watchdog
+        for found in self.misfits(domain.definition, {"clock": str(self.CLOCK)}):
+            raise DriverError(f"xen_wdt: {found.what}", hint=found.hint)
         action = Action.RESET if watchdog is None else watchdog.action
         return {"on_watchdog": ON_WATCHDOG[action]}
 
