@@ -180,3 +180,21 @@ async def test_a_hypervisor_that_does_not_tell_at_once_is_asked_again(
     async with Journal(tmp_path) as journal:
         await supervised(engine, journal)
     assert engine.acted == [Action.DUMP]
+
+
+async def test_an_engine_that_acts_when_it_is_asked_for_more_events_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes on top of its own action waits for it; it must not wait for what comes on top."""
+    monkeypatch.setattr(supervisor, "RECONNECT_SECONDS", 0.001)
+    engine = Fired(state=RunState.UNKNOWN)
+
+    async def events(_name: str) -> AsyncIterator[Event]:
+        yield Event(EventKind.WATCHDOG, 1.0)
+        engine.state = RunState.RUNNING  # made again, as its hypervisor's own monitor would have
+
+    monkeypatch.setattr(engine, "events", events)
+    async with Journal(tmp_path) as journal:
+        await supervised(engine, journal)
+        assert len(await journal.expiries("web1")) == 1
+    assert engine.acted == [Action.DUMP]

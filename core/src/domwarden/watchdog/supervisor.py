@@ -17,6 +17,7 @@ from domwarden.contract import (
     EventKind,
     Expiry,
     RunState,
+    WatchdogEntry,
 )
 from domwarden.journal import Journal
 from domwarden.watchdog.escalation import response
@@ -28,7 +29,7 @@ RECONNECT_SECONDS = 1.0
 #: Whether the domain is still here is asked this often while nothing is heard.
 LOOK_SECONDS = 10.0
 #: How often a hypervisor that does not tell is asked, before an action is given up.
-LOOKS = 10
+LOOKS = 60
 #: A domain is alive while the engine sees it in one of these.
 HERE = frozenset(set(RunState) - {RunState.ABSENT, RunState.ENDED})
 
@@ -49,13 +50,23 @@ async def supervise(
     """
     name = definition.name
     while True:
-        try:
-            async with contextlib.aclosing(_while_here(engine, name)) as events:
-                async for event in events:
-                    if event.kind is EventKind.WATCHDOG:
-                        await _expired(engine, journal, definition, event, tell, turn)
-        except EngineError as error:
-            logger.warning("%s: its events cannot be followed: %s", name, error)
+        async with asyncio.TaskGroup() as responses:
+            try:
+                async with contextlib.aclosing(_while_here(engine, name)) as events:
+                    async for event in events:
+                        if event.kind is not EventKind.WATCHDOG:
+                            continue
+                        if (entry := definition.watchdog) is None:
+                            logger.warning("%s: a watchdog fired that it does not have", name)
+                            continue
+                        expiry, action = await _recorded(engine, journal, name, entry, event)
+                        # Beside the next events: an engine whose hypervisor does not act by itself
+                        # acts when it is asked for them, and the response waits for that.
+                        responses.create_task(
+                            _respond(engine, expiry, action, tell, turn), name=f"{name}/response"
+                        )
+            except EngineError as error:
+                logger.warning("%s: its events cannot be followed: %s", name, error)
         if not await _here(engine, name):
             return
         await asyncio.sleep(RECONNECT_SECONDS)
@@ -95,33 +106,31 @@ async def _next(events: AsyncIterator[Event]) -> Event | None:
     return await anext(events, None)
 
 
-async def _expired(
-    engine: Engine,
-    journal: Journal,
-    definition: Definition,
-    event: Event,
-    tell: Tell,
-    turn: Turn,
-) -> None:
-    entry = definition.watchdog
-    if entry is None:
-        logger.warning("%s: a watchdog fired that its definition does not have", definition.name)
-        return
+async def _recorded(
+    engine: Engine, journal: Journal, name: str, entry: WatchdogEntry, event: Event
+) -> tuple[Expiry, Action | None]:
+    """Write an expiry down; return it with what is still to be done after it."""
     detail = str(event.data.get("detail") or event.data.get("action") or "")
-    expiry = Expiry(definition.name, entry.driver, entry.action, event.at, detail)
+    expiry = Expiry(name, entry.driver, entry.action, event.at, detail)
     history = [expiry]
     try:
         await journal.record_expiry(expiry)
-        history = await journal.expiries(definition.name)
+        history = await journal.expiries(name)
     except DomwardenError as error:
         # A guest that the hypervisor paused for us must not stay so for want of a record.
-        logger.warning("%s: an expiry is not recorded: %s", definition.name, error)
-    action = response(entry, history, expiry.at, engine.SUPERVISED)
+        logger.warning("%s: an expiry is not recorded: %s", name, error)
+    return expiry, response(entry, history, expiry.at, engine.SUPERVISED)
+
+
+async def _respond(
+    engine: Engine, expiry: Expiry, action: Action | None, tell: Tell, turn: Turn
+) -> None:
+    """Do what is left to do, then tell the devices."""
     if action is not None:
         try:
-            await _act(engine, definition.name, action, turn)
+            await _act(engine, expiry.domain, action, turn)
         except DomwardenError as error:
-            logger.warning("%s: %s after an expiry failed: %s", definition.name, action, error)
+            logger.warning("%s: %s after an expiry failed: %s", expiry.domain, action, error)
     await tell(expiry)
 
 
