@@ -45,7 +45,8 @@ def command(
 
         picture.write_text(svg(heard, f"{domain}: {moved.source} → {peer}"))
     if as_json:
-        output.as_json(moved.as_json())
+        moments = {"moments": [moment.as_json() for moment in heard.moments]} if timeline else {}
+        output.as_json({**moved.as_json(), **moments})
         return
     if timeline:
         from domwarden.cli.chart import text

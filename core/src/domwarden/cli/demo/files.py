@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from domwarden.contract import DomwardenError
+
 DISK_BYTES = 32 * 2**20
 
 
@@ -58,3 +60,15 @@ def write(directory: Path, engine: str, boot: Mapping[str, str], timeout: str) -
     }
     (directory / "web1.yaml").write_text(yaml.safe_dump(domain, sort_keys=False))
     return Files(directory / "a.yaml", directory / "b.yaml", directory / "web1.yaml")
+
+
+def directory_of(path: Path | None) -> Path:
+    """Return an empty directory with a short path: Unix sockets will live in it."""
+    import tempfile
+
+    if path is None:
+        return Path(tempfile.mkdtemp(prefix="dw-"))
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        raise DomwardenError(f"{path} is not empty", hint="name a new directory")
+    return path.resolve()

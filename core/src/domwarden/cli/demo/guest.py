@@ -11,6 +11,8 @@ from typing import Any, Protocol, cast
 from domwarden.contract import DomwardenError, EmbeddedControl, Engine
 from domwarden.testing.console import Console
 
+_BOOT_STATUS = "its card says why it was reset: boot status {}"
+
 
 class Guest(Protocol):
     """What the story asks of its guest."""
@@ -24,11 +26,11 @@ class Guest(Protocol):
     async def hang(self) -> None:
         """Let the guest loop with interrupts off; no answer is awaited."""
 
-    async def boot_status(self) -> str:
-        """Return what the card says of the last reset."""
+    async def why_reset(self) -> str:
+        """Return in words how one sees that it was reset."""
 
-    async def work(self) -> None:
-        """Let the guest count, write to its disk and measure into its TPM."""
+    async def work(self) -> str:
+        """Give the guest something to lose, and let it count; return in words what it does."""
 
     async def facts(self) -> dict[str, str]:
         """Return what must be the same after the move."""
@@ -58,15 +60,16 @@ class LinuxGuest:
         """Loop with interrupts off."""
         await self._console.command("hang irqs-off")
 
-    async def boot_status(self) -> str:
+    async def why_reset(self) -> str:
         """Ask the card's driver."""
-        return await self._console.command("bootstatus")
+        return _BOOT_STATUS.format(await self._console.command("bootstatus"))
 
-    async def work(self) -> None:
+    async def work(self) -> str:
         """Count, write, measure."""
         await self._console.command("tpm extend 16 domwarden")
         await self._console.command(f"write {self.DISK} {self._OFFSET} kept")
         await self._console.command(f"count start {self.DISK}")
+        return "measures into its TPM and writes to its disk"
 
     async def facts(self) -> dict[str, str]:
         """Ask for what was given to it."""
@@ -105,15 +108,16 @@ class EmbeddedGuest:
         """Loop with interrupts off."""
         await self._type("hang irqs-off")
 
-    async def boot_status(self) -> str:
+    async def why_reset(self) -> str:
         """Ask the card's driver."""
-        return (await self._type("watchdog status")).rpartition(" ")[2]
+        return _BOOT_STATUS.format((await self._type("watchdog status")).rpartition(" ")[2])
 
-    async def work(self) -> None:
-        """Count, write, measure."""
+    async def work(self) -> str:
+        """Count, measure."""
         digest = hashlib.sha256(b"domwarden").hexdigest()
         await self._control.command("tpm0", "extend", {"pcr": 16, "digest": digest})
         await self._type("count start 0.02")
+        return "measures into its TPM and counts"
 
     async def facts(self) -> dict[str, str]:
         """Ask for what was given to it."""
