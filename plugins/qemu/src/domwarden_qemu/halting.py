@@ -8,7 +8,8 @@ from typing import Any
 
 from domwarden.contract import GuestStoppedError
 
-from .monitor import Heard, Session
+from .hearing import Heard
+from .monitor import Session
 from .observe import FAILED, STOPPED
 
 #: QEMU's word for the watchdog's actions ``pause`` and ``dump``.
@@ -61,7 +62,7 @@ class Halts:
 @contextlib.asynccontextmanager
 async def watched(name: str, session: Session) -> AsyncGenerator[Halts, None]:
     """Hear from now on what stops the guest."""
-    with session.hear("WATCHDOG", "STOP") as heard:
+    async with session.hear("WATCHDOG", "STOP") as heard:
         status = await session.execute("query-status")
         # ``save-vm``: somebody looks at the watchdog's timer, and the guest goes on at once.
         ran = bool(status.get("running")) or status.get("status") == "save-vm"

@@ -135,7 +135,7 @@ class QemuIncoming(Incoming):
     async def _receive(self) -> None:
         async with (
             self._monitor.session(linger=True) as session,
-            moves.told(session, self._files.name) as next_status,
+            moves.told(session) as next_status,
         ):
             while True:
                 answer, status = await moves.look(session, timeout_seconds=3600)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from qemu.qmp import (
     ConnectError,
-    EventListener,
     ExecuteError,
-    Message,
     QMPClient,
     QMPError,
     Runstate,
@@ -21,6 +19,8 @@ from qemu.qmp import (
 from qemu.qmp.qmp_client import GreetingError, NegotiationError
 
 from domwarden.contract import EngineError, OutcomeUnknownError
+
+from .hearing import Heard, hearing
 
 # Without a handler the library's reports of lost connections would reach stderr by themselves.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
@@ -30,44 +30,6 @@ LINGER_SECONDS = 1.0
 #: Where others wait for their turn: a few questions that follow each other share a connection.
 SHORT_LINGER_SECONDS = 0.05
 _DISCONNECT_TIMEOUT_SECONDS = 2.0
-#: Whoever listens looks at the connection's state this often, whatever woke it or did not.
-LOOK_SECONDS = 5.0
-
-
-class _Listener(EventListener):
-    """A listener without the library's history, which grows for ever."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        super().__init__(names or None)
-        self._heard: asyncio.Queue[Message] = asyncio.Queue()
-
-    async def put(self, event: Message) -> None:
-        """Keep the event until it is asked for."""
-        if self.accept(event):
-            self._heard.put_nowait(event)
-
-    async def get(self) -> Message:
-        """Wait for the next event."""
-        return await self._heard.get()
-
-    def drain(self) -> list[Message]:
-        """Return every event that waits."""
-        return [self._heard.get_nowait() for _ in range(self._heard.qsize())]
-
-    def empty(self) -> bool:
-        """Say whether nothing waits."""
-        return self._heard.empty()
-
-
-class Heard:
-    """Events that have come and were not taken yet."""
-
-    def __init__(self, listener: _Listener) -> None:
-        self._listener = listener
-
-    def take(self) -> list[Message]:
-        """Return them, oldest first; never waits."""
-        return self._listener.drain()
 
 
 class Session:
@@ -107,58 +69,15 @@ class Session:
             raise OutcomeUnknownError(message, command="getfd") from error
         await self.execute("getfd", {"fdname": name})
 
+    def hear(self, *names: str) -> contextlib.AbstractAsyncContextManager[Heard]:
+        """Collect the named events (all, without names) from the moment of entry."""
+        return hearing(self._client, self._name, *names)
+
     @contextlib.asynccontextmanager
     async def listen(self, *names: str) -> AsyncGenerator[AsyncIterator[Mapping[str, Any]], None]:
-        """Collect the named events (all, without names) from the moment of entry."""
-        listener = _Listener(names)
-        self._client.register_listener(listener)
-        try:
-            async with contextlib.aclosing(self._follow(listener)) as events:
-                yield events
-        finally:
-            # A disconnect has removed it already.
-            with contextlib.suppress(QMPError, ValueError):
-                self._client.remove_listener(listener)
-
-    @contextlib.contextmanager
-    def hear(self, *names: str) -> Generator[Heard, None, None]:
-        """Collect the named events from the moment of entry, for who looks now and then."""
-        listener = _Listener(names)
-        self._client.register_listener(listener)
-        try:
-            yield Heard(listener)
-        finally:
-            with contextlib.suppress(QMPError, ValueError):  # as above
-                self._client.remove_listener(listener)
-
-    async def _follow(self, listener: EventListener) -> AsyncGenerator[Mapping[str, Any], None]:
-        while True:
-            if not listener.empty():
-                yield await listener.get()
-                continue
-            if self._client.runstate != Runstate.RUNNING:
-                raise OutcomeUnknownError(f"{self._name}: the connection to QEMU was lost")
-            # The library's listeners go silent on a disconnect, so watch its state beside them.
-            race = {
-                asyncio.create_task(listener.get(), name=f"{self._name}/qmp/event"),
-                asyncio.create_task(self._changed(), name=f"{self._name}/qmp/state"),
-            }
-            try:
-                done, _ = await asyncio.wait(
-                    race, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
-                )
-            finally:
-                for task in race:
-                    task.cancel()
-                await asyncio.gather(*race, return_exceptions=True)
-            for task in done:
-                if (event := task.result()) is not None:
-                    yield event
-
-    async def _changed(self) -> None:
-        # The state may have changed before this task took its first step: that change wakes nobody.
-        if self._client.runstate == Runstate.RUNNING:
-            await self._client.runstate_changed()
+        """Follow the named events from the moment of entry."""
+        async with self.hear(*names) as heard:
+            yield heard.follow()
 
 
 class Monitor:

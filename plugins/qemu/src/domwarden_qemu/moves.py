@@ -57,34 +57,18 @@ async def look(session: Session, *, timeout_seconds: float = 10.0) -> tuple[dict
 
 
 @contextlib.asynccontextmanager
-async def told(session: Session, name: str) -> AsyncGenerator[Callable[[float], Awaitable[str]]]:
+async def told(session: Session) -> AsyncGenerator[Callable[[float], Awaitable[str]]]:
     """Hear QEMU from now on: give what waits for the next status of the move that it tells.
 
     That function takes seconds, and returns an empty string if QEMU told nothing for so long.
     """
-    async with session.listen("MIGRATION") as events:
+    async with session.hear("MIGRATION") as heard:
 
-        async def next_status() -> str:
-            return str((await anext(events))["data"]["status"])
+        async def next_status(seconds: float) -> str:
+            event: Any = await heard.next(seconds)
+            return "" if event is None else str(event["data"]["status"])
 
-        def waited_for() -> asyncio.Task[str]:
-            return asyncio.create_task(next_status(), name=f"{name}/migration/event")
-
-        waiting = waited_for()
-
-        async def wait(seconds: float) -> str:
-            nonlocal waiting
-            await asyncio.wait({waiting}, timeout=seconds)
-            if not waiting.done():
-                return ""
-            status, waiting = waiting.result(), waited_for()
-            return status
-
-        try:
-            yield wait
-        finally:
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
+        yield next_status
 
 
 def progress(answer: Mapping[str, Any]) -> Progress:

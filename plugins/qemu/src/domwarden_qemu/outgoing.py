@@ -174,7 +174,7 @@ class QemuOutgoing(Outgoing):
         QEMU's events say when; only where they leave something open is it asked, since near the
         switchover the guest stands while we ask.
         """
-        async with moves.told(session, self._name) as next_status:
+        async with moves.told(session) as next_status:
             await begin()
             pause = _LAST_TICK_SECONDS if told_bytes else _FIRST_TICK_SECONDS
             while True:
