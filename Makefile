@@ -14,6 +14,9 @@ EDITABLE := $(foreach path,$(PYPROJECTS),--editable ./$(dir $(path)))
 GUEST_PACKAGES := qemu-system-x86 qemu-utils swtpm swtpm-tools iproute2 gcc libc6-dev
 # Xen itself and dom0 are fetched and unpacked in the same way.
 XEN_PACKAGES := $(GUEST_PACKAGES) e2fsprogs
+# The two emulated hosts are the tests'; what happens on them is told by the same demo.
+DEMO = $(if $(filter xen,$(ENGINE)),$(VENV)/bin/python -m tests.testbeds.xen.demo,$(VENV)/bin/domwarden demo \
+	--engine $(ENGINE) $(if $(filter qemu,$(ENGINE)),--guest $(VENV)/guest.json))
 DEMO_PACKAGES := $(if $(filter qemu,$(ENGINE)),$(GUEST_PACKAGES)) $(if $(filter xen,$(ENGINE)),$(XEN_PACKAGES))
 
 PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
@@ -22,14 +25,14 @@ QUICK := -m quick --parallel-no-spinner --parallel $(or $(JOBS),auto)
 
 .PHONY: help demo test quick live xen slow lint types unit docs bench dev clean
 help:
-	@echo 'make demo [ENGINE=qemu]   a guarded domain is hung, reset, and moved whole to a second host'
+	@echo 'make demo [ENGINE=qemu|xen]   a guarded domain is hung, reset, and moved whole to a second host'
 	@echo 'make test                 the whole matrix: lint, types, unit tests from wheels, guests under QEMU and Xen'
 	@echo 'make lint types unit docs live xen slow bench dev clean'
 
 demo: $(VENV)/.installed
 	@tools/debian-packages.sh $(DEMO_PACKAGES)
 	@$(if $(filter qemu,$(ENGINE)),$(VENV)/bin/python tests/testbeds/guest/build.py > $(VENV)/guest.json)
-	@$(VENV)/bin/domwarden demo --engine $(ENGINE) $(if $(filter qemu,$(ENGINE)),--guest $(VENV)/guest.json)
+	@$(DEMO)
 
 # Guests are booted after everything else has ended: they judge times. The closing line counts all tests.
 test: $(VENV)/.tools

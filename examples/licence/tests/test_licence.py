@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from domwarden.contract import End, Step
+from domwarden.contract import Definition, Domain, End, Host, PermanentError, Step
 from domwarden.testing.devices import check_device
 from domwarden.testing.ways import move_checks
 from domwarden.testing.world import Device
 from floating_licence import Licence
+from floating_licence.lease import Lease
 
 CAD = {"cad": Device("licence", Licence, {"licence": "cad"})}
 
@@ -58,7 +59,7 @@ async def test_licence_is_where_the_domain_is(check, office, move_world) -> None
 
 
 async def test_licence_is_laid_down_and_picked_up(office, move_world) -> None:
-    """The source lets go at START, and the destination takes it at SYNC."""
+    """Each step has its part: the source lets go at START, the destination takes it at SYNC."""
     async with office() as world:
         await world.start()
         moved = await world.migrate()
@@ -67,6 +68,7 @@ async def test_licence_is_laid_down_and_picked_up(office, move_world) -> None:
             "a migrate TEST",
             "b receive TEST",
             "b attach",
+            "b receive PREPARE",
             "a migrate START",
             "b receive SYNC",
             "a close",
@@ -91,6 +93,15 @@ async def test_unreachable_share_is_refused(office, move_world, tmp_path) -> Non
         moved = await world.migrate()
         assert moved.codes == ["no-licences"]
         assert "mount" in moved.refusals[0].remedy
+
+
+async def test_share_that_cannot_be_written_is_found_out_while_the_guest_runs(tmp_path) -> None:
+    """PREPARE fails with a remedy; in /proc nobody makes a file, not even root."""
+    definition = Definition(name="web1", uuid="1", engine="embedded", memory_bytes=1)
+    domain = Domain(definition, Host("b", tmp_path), end=End.DESTINATION, migration="m1")
+    with pytest.raises(PermanentError, match="b cannot write in /proc/self") as caught:
+        await Lease("cad", domain, "/proc/self").try_share(None)
+    assert "reading and writing" in caught.value.hint
 
 
 async def test_lost_licence_is_refused(office, move_world, licences) -> None:

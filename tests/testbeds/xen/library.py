@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution as Installed
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -22,7 +23,7 @@ from workspace import ROOT, Distribution, distributions
 
 #: The Python of Debian 12.
 PYTHON = (3, 11)
-#: So that a test may run tests in dom0.
+#: So that a test may run tests in dom0; the demonstration runs none.
 _MORE = ("pytest",)
 #: Programs, compiled files, tests, and what rich could colour the syntax of.
 _LEFT_OUT = re.compile(
@@ -58,7 +59,8 @@ def _files() -> Iterator[tuple[str, bytes]]:
                 yield name, path.read_bytes()
         yield from _metadata(each)
     needs = [need for each in ours for need in each.dependencies]
-    for installed in _closure([*needs, *_MORE], {each.name for each in ours}):
+    more = [name for name in _MORE if find_spec(name)]
+    for installed in _closure([*needs, *more], {each.name for each in ours}):
         for file in installed.files or ():
             if not _LEFT_OUT.search(str(file)) and file.locate().is_file():
                 yield str(file), file.read_binary()

@@ -80,9 +80,11 @@ class Licence:
 
     @hookimpl
     def receive(self, domain: Domain, step: Step) -> Job | None:
-        """Look whether the licence can come here; pick up what the source laid down."""
+        """Look whether the licence can come here, try the share, pick up what was laid down."""
         if step is Step.TEST:
             return self._job("look", self._lease(domain).look_from_afar)
+        if step is Step.PREPARE:
+            return self._job("try", self._lease(domain).try_share)
         if step is Step.SYNC:
             return self._job("pick up", self._lease(domain).pick_up)
         return None
@@ -90,7 +92,7 @@ class Licence:
     @hookimpl
     def recover(self, domain: Domain, step: Step) -> Job | None:
         """Put the licence back to where the domain goes on."""
-        return self._job("put back", self._lease(domain).put_back) if step >= Step.START else None
+        return self._job("put back", self._lease(domain).put_back) if step >= Step.PREPARE else None
 
     @hookimpl
     def finish(self, domain: Domain) -> Job | None:

@@ -76,6 +76,28 @@ class Lease:
             "mount the same directory as on the source",
         )
 
+    async def try_share(self, _context: JobContext) -> None:
+        """At the destination, while the guest still runs: rename a file, as `pick_up` will.
+
+        Raises PermanentError for a share that this host cannot write.
+        """
+
+        def try_it() -> None:
+            trial = self._trial()
+            try:
+                trial.touch()
+                trial.rename(trial.with_suffix(".renamed"))
+            finally:
+                self._forget_trial()
+
+        try:
+            await asyncio.to_thread(try_it)
+        except OSError as error:
+            raise PermanentError(
+                f"{self._domain.host.name} cannot write in {self._directory}: {error.strerror}",
+                hint="mount the licences for reading and writing",
+            ) from error
+
     async def take(self, _context: JobContext) -> None:
         """Start: take a free licence."""
         await self._become(self._held(self._domain.host.name), self._free())
@@ -92,6 +114,7 @@ class Lease:
 
     async def put_back(self, _context: JobContext) -> None:
         """Undo: the destination lays it down again, the source takes it from wherever it is."""
+        await asyncio.to_thread(self._forget_trial)
         here = self._held(self._domain.host.name)
         if self._domain.movement is Movement.RESTORE:
             await self._try(self._free(), here)
@@ -161,6 +184,15 @@ class Lease:
 
     def _moving(self) -> Path:
         return self._root() / f"{self._name}.moving.{self._domain.migration}"
+
+    def _trial(self) -> Path:
+        # Hidden: it is not one of the licence's states.
+        return self._root() / f".{self._name}.{self._domain.migration}.trial"
+
+    def _forget_trial(self) -> None:
+        for trial in (self._trial(), self._trial().with_suffix(".renamed")):
+            if trial.exists():  # a share that is read-only refuses to remove what is not there
+                trial.unlink(missing_ok=True)
 
     def _root(self) -> Path:
         if self._directory is None:

@@ -1,0 +1,99 @@
+"""A host of the story whose verbs are ``domwarden`` in its dom0."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from domwarden.cli.demo.guest import Guest
+from domwarden.cli.demo.place import DOMAIN
+from domwarden.cli.progress import Lines
+from domwarden.contract import Armed, DomwardenError, Expiry, Reading
+from domwarden.migration import Moment, Moved, Observer
+
+from .. import guests
+from ..wardens import LICENCE, LICENCES, VERB_SECONDS, Warden
+from .guest import XenGuest
+
+#: Of the watchdog; an emulated host on a busy machine may stand still for seconds.
+TIMEOUT_SECONDS = 20
+FOLDER = "/var/test/demo"
+DISK = f"{FOLDER}/web1.img"
+DISK_BYTES = 16 << 20
+MAC = "00:16:3e:00:00:01"
+
+
+@dataclass
+class Dom0:
+    """A host of the story: its verbs are ``domwarden`` in its dom0."""
+
+    warden: Warden
+    screen: Lines
+
+    @property
+    def name(self) -> str:
+        """The host's name."""
+        return self.warden.name
+
+    async def start(self) -> None:
+        """Start the domain from a file."""
+        await self.warden.start(
+            DOMAIN,
+            watchdog={"driver": "xen_wdt", "timeout": f"{TIMEOUT_SECONDS}s", "action": "reset"},
+            devices={
+                "root": {"driver": "blk", "source": DISK, "format": "raw", "placement": "copy"},
+                "eth0": {"driver": "net", "bridge": guests.BRIDGE, "mac": MAC},
+                "cad": {"driver": "licence", "licence": LICENCE},
+            },
+        )
+
+    async def stop(self) -> None:
+        """End the domain, if it is here."""
+        if DOMAIN in await guests.names(self.warden.host):
+            (await self.warden.run("stop", DOMAIN)).check()
+
+    @asynccontextmanager
+    async def guest(self) -> AsyncIterator[Guest]:
+        """Reach the guest on its console."""
+        async with AsyncExitStack() as stack:
+            yield XenGuest(self.warden.host, stack)
+
+    async def expiry(self) -> Expiry:
+        """Hear what ``domwarden watch`` shows first."""
+        command = ["domwarden", "watch", DOMAIN, "--json"]
+        async with self.warden.host.channel.stream(command=command) as (reader, _):
+            if not (line := await reader.readline()):
+                raise DomwardenError(f"{self.name}: domwarden watch ended")
+        return Expiry.from_json(json.loads(line))
+
+    async def plan(self, peer: str) -> tuple[int, float]:
+        """Ask both ends."""
+        done = await self.warden.run("plan", DOMAIN, "--to", peer, "--json")
+        if not done.stdout:
+            done.check()
+        found = json.loads(done.stdout)
+        return len(found["refusals"]), found["predicted_blackout_seconds"]
+
+    async def migrate(self, peer: str, observer: Observer) -> Moved:
+        """Move the domain; its licence must go along."""
+        licences = [await self._licences()]
+        with self.screen.waiting("the domain moves", VERB_SECONDS):
+            moved = await self.warden.json("migrate", DOMAIN, "--to", peer, "--timeline")
+        for moment in moved.pop("moments"):
+            observer(Moment.from_json(moment))
+        licences.append(await self._licences())
+        wanted = [f"{LICENCE}.held.{host}.{DOMAIN}" for host in (self.name, peer)]
+        if licences != wanted:
+            raise DomwardenError(f"the licence did not go along: {licences}, not {wanted}")
+        self.screen.say(f"the licence went along: {licences[0]} is {licences[1]}")
+        return Moved(**{**moved, "alarms": tuple(moved["alarms"])})
+
+    async def reading(self) -> Reading:
+        """Look at the domain."""
+        (status,) = await self.warden.json("status", DOMAIN)
+        return Reading(**{**status["watchdog"], "armed": Armed(status["watchdog"]["armed"])})
+
+    async def _licences(self) -> str:
+        return (await self.warden.host.output("ls", LICENCES)).strip()
