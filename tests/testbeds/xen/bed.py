@@ -56,6 +56,10 @@ class Bed:
             self.kill()
             raise errors.exceptions[0] from None
 
+    async def keep(self) -> None:
+        """Keep both hosts as they are: one that dies is back in a few seconds."""
+        await asyncio.gather(*(host.keep() for host in self.hosts))
+
     async def refresh(self) -> None:
         """Bring the present sources of domwarden into both hosts."""
         packed = await asyncio.to_thread(library)
@@ -71,12 +75,7 @@ class Bed:
 
     async def tidy(self) -> None:
         """Bring both hosts back to how they were booted: alive, linked, without guests."""
-        for host in self.hosts:
-            if host.alive():
-                host.thaw()
-                await destroy_all(host)
-            else:
-                await host.reboot()
+        await asyncio.gather(*(tidied(host) for host in self.hosts))
         await self.restore()
 
     def kill(self) -> None:
@@ -88,6 +87,15 @@ class Bed:
         """End both hosts and remove all that they left here."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+async def tidied(host: Host) -> None:
+    """Bring one host back to how it was booted: alive, without guests."""
+    if host.alive():
+        host.thaw()
+        await destroy_all(host)
+    else:
+        await host.reboot()
 
 
 async def _make_ready(host: Host, packed: bytes) -> None:

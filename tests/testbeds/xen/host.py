@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
-import os
 import re
 import signal
 import subprocess
@@ -15,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import QMPClient
+from qemu.qmp import QMPClient, QMPError
 
 from .build import Image
 from .channel import Channel, Done
 from .dom0 import LIBRARY
 
 QEMU = "qemu-system-x86_64"
+QEMU_IMG = "qemu-img"
 #: Debian's Xen has no shadow paging: PVH and HVM guests need nested paging.
 CPU = "qemu64,+svm,+npt"
 MEMORY_MIB = 1100
@@ -39,6 +39,11 @@ BOOT_SECONDS = 240.0
 READY = "DOM0-READY"
 _AGENT_PORT = 7000
 _TAIL_LINES = 40
+#: What both dom0s see of one folder outside; `dom0-init` mounts it with the same words.
+_SHARED = "/shared"
+_MOUNT_SHARED = "mount -t 9p -o trans=virtio,version=9p2000.L,cache=none,msize=262144 shared"
+_KEPT = "kept"
+_KEEP_SECONDS = 120.0
 #: linux/prctl.h
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -65,23 +70,35 @@ class Host:
     channel: Channel = field(default_factory=lambda: Channel(0))
     _process: subprocess.Popen[bytes] | None = None
     _library: bytes = b""
+    #: The library that was in dom0 when the machine was kept, None before.
+    _kept_with: bytes | None = None
 
     def start(self) -> None:
-        """Start QEMU; `ready` waits for dom0."""
+        """Start QEMU, from what was kept if anything was; `ready` waits for dom0."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.shared.mkdir(exist_ok=True)
         for name in ("console.log", "link", "qmp", "console"):
             (self.folder / name).unlink(missing_ok=True)
+        if self._kept_with is None:
+            self._make_disk()
         with (self.folder / "qemu.log").open("wb") as log:
             self._process = subprocess.Popen(
                 self._arguments(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # where QEMU keeps what is written to the disk
-                env={**os.environ, "TMPDIR": str(self.folder)},
                 preexec_fn=_die_with_parent,  # one prctl, no lock is taken
             )
+
+    def _make_disk(self) -> None:
+        """Make a disk over the image's: its content, and what `keep` keeps."""
+        disk = self.folder / "disk"
+        disk.unlink(missing_ok=True)
+        made = ["-q", "-f", "qcow2", "-F", "raw", "-b", str(self.image.disk), str(disk)]
+        try:
+            subprocess.run([QEMU_IMG, "create", *made], check=True, timeout=30)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise BootError(f"{self.name}: {QEMU_IMG} made no disk: {error}") from error
 
     def _arguments(self) -> list[str]:
         number = self.address.rpartition(".")[2]
@@ -91,7 +108,8 @@ class Host:
             *("-accel", "tcg,thread=multi", "-cpu", CPU, "-m", str(MEMORY_MIB), "-smp", "1"),
             *("-kernel", str(self.image.xen), "-append", XEN_OPTIONS),
             *("-initrd", f"{self.image.kernel} {dom0},{self.image.initrd}"),
-            *("-drive", f"file={self.image.disk},format=raw,if=virtio,snapshot=on,cache=unsafe"),
+            *("-drive", f"file={self.folder}/disk,format=qcow2,if=virtio,cache=unsafe"),
+            *(() if self._kept_with is None else ("-loadvm", _KEPT)),
             *("-device", "virtio-rng-pci"),
             *("-fsdev", f"local,id=shared,path={self.shared},security_model=none"),
             *("-device", "virtio-9p-pci,fsdev=shared,mount_tag=shared"),
@@ -113,18 +131,37 @@ class Host:
         Raises BootError with the console's last lines when QEMU ends or the time is over.
         """
         deadline = time.monotonic() + timeout_seconds
-        while READY not in self.console_log():
+        while not await self._is_up():
             if not self.alive():
                 raise BootError(f"{self.name}: QEMU ended\n{self.errors()}\n{self.tail()}")
             if time.monotonic() > deadline:
                 raise BootError(f"{self.name} is not ready\n{self.tail()}")
             await asyncio.sleep(0.25)
         # Port 0 let the system choose: QEMU tells which one it became.
-        table = await self.qmp("human-monitor-command", {"command-line": "info usernet"})
-        found = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", str(table))
+        table = await self._monitor("info usernet")
+        found = re.search(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", table)
         if found is None:
             raise BootError(f"{self.name}: no forwarded port in\n{table}")
         self.channel = Channel(int(found[1]))
+
+    async def _is_up(self) -> bool:
+        if self._kept_with is None:
+            return READY in self.console_log()
+        with contextlib.suppress(QMPError, OSError, TimeoutError):
+            return bool((await self.qmp("query-status"))["running"])
+        return False
+
+    async def keep(self) -> None:
+        """Keep the whole machine as it is: from now on `reboot` comes back to that, and quickly.
+
+        Raises BootError when QEMU cannot.
+        """
+        await self.output("umount", _SHARED)  # QEMU saves no machine that has it mounted
+        said = await self._monitor(f"savevm {_KEPT}", timeout_seconds=_KEEP_SECONDS)
+        if said.strip():
+            raise BootError(f"{self.name} cannot be kept: {said.strip()}")
+        self._kept_with = self._library
+        await self.output(*_MOUNT_SHARED.split(), _SHARED)
 
     async def run(
         self,
@@ -151,15 +188,27 @@ class Host:
         """Return a file of dom0's; see Channel.get."""
         return await self.channel.get(path)
 
-    async def qmp(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
+    async def qmp(
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout_seconds: float = 15.0,
+    ) -> Any:
         """Give QEMU one command, on a connection of its own: each test has its own event loop."""
         client = QMPClient(self.name)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(timeout_seconds):
             await client.connect(str(self.folder / "qmp"))
             try:
                 return await client.execute(command, dict(arguments or {}))
             finally:
                 await client.disconnect()
+
+    async def _monitor(self, line: str, *, timeout_seconds: float = 15.0) -> str:
+        arguments = {"command-line": line}
+        return str(
+            await self.qmp("human-monitor-command", arguments, timeout_seconds=timeout_seconds)
+        )
 
     async def set_link(self, *, up: bool) -> None:
         """Plug or unplug the cable of the link: nothing passes, and no connection is closed."""
@@ -190,11 +239,16 @@ class Host:
                 await asyncio.sleep(0.25)
 
     async def reboot(self) -> None:
-        """Take the power away and boot again from the untouched disk, domwarden included."""
+        """Take the power away and come back as it was kept, or as it was booted, with domwarden."""
         self.kill()
         self.start()
         await self.ready()
-        await self.install(self._library)
+        if self._kept_with is not None:
+            # It does not know how long it was away.
+            await self.output("date", "-u", "-s", f"@{time.time():.0f}")
+            await self.output(*_MOUNT_SHARED.split(), _SHARED)
+        if self._library is not self._kept_with:
+            await self.install(self._library)
 
     async def install(self, library: bytes) -> None:
         """Unpack what `library()` returned into dom0, in place of what was there before."""
