@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from domwarden.migration.moments import Moment, Observer
 
 
+#: What happens is told so much later at most: each line wakes two more processes, and most of a
+#: move's lines come in the few milliseconds in which its guest stands still.
+TELL_SECONDS = 0.05
+
+
 def installed_hub(request: Request, observer: Observer) -> Hub:
     """Make the hub of the request's host from what is installed."""
     from domwarden.migration.hub import Hub
@@ -137,14 +142,23 @@ async def _drive(
     from domwarden.migration.verbs import perform
 
     said: list[dict[str, Any]] = []
+    untold: list[Moment] = []
 
     def tell(moment: Moment) -> None:
-        _say(writing, {"moment": moment.as_json()})
+        if not untold:
+            asyncio.get_running_loop().call_later(TELL_SECONDS, flush)
+        untold.append(moment)
+
+    def flush() -> None:
+        lines = b"".join(_line({"moment": moment.as_json()}) for moment in untold)
+        untold.clear()
+        _say(writing, lines)
 
     def conclude(result: Result | BaseException) -> None:
         if not said:
+            flush()
             said.append(last_word(result))
-            _say(writing, said[0])
+            _say(writing, _line(said[0]))
 
     try:
         async with make_hub(request, tell) as hub:
@@ -185,9 +199,9 @@ def _hand_on(reading: int, caller: _Caller) -> bytes:
     return word
 
 
-def _say(descriptor: int, said: dict[str, Any]) -> None:
+def _say(descriptor: int, lines: bytes) -> None:
     with contextlib.suppress(OSError):  # nobody needs to listen
-        _write(descriptor, _line(said))
+        _write(descriptor, lines)
 
 
 def _line(said: dict[str, Any]) -> bytes:
