@@ -27,7 +27,7 @@ QUICK := -m quick --parallel-no-spinner --parallel $(or $(JOBS),auto)
 help:
 	@echo 'make demo [ENGINE=qemu|xen]   a guarded domain is hung, reset, and moved whole to a second host'
 	@echo 'make test                 the whole matrix: lint, types, unit tests from wheels, guests under QEMU and Xen'
-	@echo 'make lint types unit docs live xen slow bench dev clean'
+	@echo 'make lint types unit docs live xen slow bench [ENGINE=xen] dev clean'
 
 demo: $(VENV)/.installed
 	@tools/debian-packages.sh $(DEMO_PACKAGES)
@@ -63,8 +63,8 @@ unit: $(VENV)/.tools
 	@$(TOX) run -e all
 
 bench: $(VENV)/.installed
-	@tools/debian-packages.sh $(GUEST_PACKAGES)
-	@$(VENV)/bin/python bench
+	@tools/debian-packages.sh $(if $(filter xen,$(ENGINE)),$(XEN_PACKAGES),$(GUEST_PACKAGES))
+	@$(VENV)/bin/python bench $(if $(filter xen,$(ENGINE)),--only xl_migrate)
 
 # Everything in one environment: the distributions editable, and every tool.
 dev: $(VENV)/.installed $(VENV)/.tools

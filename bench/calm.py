@@ -12,9 +12,9 @@ IDLE_SHARE = 0.7
 LIMIT_SECONDS = 3.0
 
 
-async def calm() -> None:
+async def calm(limit_seconds: float = LIMIT_SECONDS) -> None:
     """Return once the processors are mostly idle, or after the limit."""
-    until = time.monotonic() + LIMIT_SECONDS
+    until = time.monotonic() + limit_seconds
     while time.monotonic() < until:
         before = _idle_and_all()
         await asyncio.sleep(WINDOW_SECONDS)

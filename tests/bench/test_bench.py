@@ -12,13 +12,13 @@ from domwarden.testing.require import absent
 ROOT = Path(__file__).parents[2]
 
 
-def bench(*names):
+def bench(*names, timeout_seconds=480):
     only = [word for name in names for word in ("--only", name)]
     done = subprocess.run(
         [sys.executable, str(ROOT / "bench"), "--quick", "--json", *only],
         capture_output=True,
         text=True,
-        timeout=480,
+        timeout=timeout_seconds,
     )
     assert done.returncode == 0, done.stderr
     return {found["name"]: found for found in json.loads(done.stdout)["benches"]}, done.stderr
@@ -48,3 +48,15 @@ def test_a_real_guest_is_moved_by_domwarden_and_by_bare_qmp():
         absent("qemu", said)
     check(found["migrate"])
     assert len(found["migrate"]["goals"]) == 9
+
+
+@pytest.mark.live
+@pytest.mark.xen
+@pytest.mark.slow
+@pytest.mark.time_limit(3600)
+def test_a_real_guest_is_moved_by_domwarden_and_by_xl():
+    found, said = bench("xl_migrate", timeout_seconds=3500)
+    if "xl_migrate" not in found:
+        absent("xen", said)
+    check(found["xl_migrate"])
+    assert len(found["xl_migrate"]["goals"]) == 3
