@@ -23,6 +23,12 @@ FOLDER = "/var/test/demo"
 DISK = f"{FOLDER}/web1.img"
 DISK_BYTES = 16 << 20
 MAC = "00:16:3e:00:00:01"
+_WATCH = f"""
+domwarden watch {DOMAIN} --json > /run/expiries & watch=$!
+until [ -s /run/expiries ] || ! kill -0 $watch; do sleep 0.5; done
+kill $watch
+cat /run/expiries
+"""
 
 
 @dataclass
@@ -62,11 +68,8 @@ class Dom0:
 
     async def expiry(self) -> Expiry:
         """Hear what ``domwarden watch`` shows first."""
-        command = ["domwarden", "watch", DOMAIN, "--json"]
-        async with self.warden.host.channel.stream(command=command) as (reader, _):
-            if not (line := await reader.readline()):
-                raise DomwardenError(f"{self.name}: domwarden watch ended")
-        return Expiry.from_json(json.loads(line))
+        shown = await self.warden.host.output("sh", "-c", _WATCH, timeout_seconds=VERB_SECONDS)
+        return Expiry.from_json(json.loads(shown.splitlines()[0]))
 
     async def plan(self, peer: str) -> tuple[int, float]:
         """Ask both ends."""

@@ -56,7 +56,7 @@ async def _hang(place: Place, guest: Guest, timeout_seconds: int, screen: Lines)
     screen.say("hang the guest: a CPU loop with interrupts off")
     hung_at = time.time()
     await guest.hang()
-    longest_seconds = timeout_seconds * 4 + 30
+    longest_seconds = timeout_seconds * 4 + 90
     with screen.waiting("the watchdog", longest_seconds):
         async with asyncio.timeout(longest_seconds):
             expiry = await place.expiry()
