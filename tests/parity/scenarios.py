@@ -15,7 +15,7 @@ EXPIRED = "expired"
 #: Long enough that nothing expires by accident, and long enough for an emulated machine.
 LONG, SHORT = 600, 20
 #: For a kick that has to come in time, however slow the way to the guest is.
-AMPLE = 60
+AMPLE = 45
 ENOSYS, EINVAL, ENOSPC, EFAULT = (
     -errno.ENOSYS,
     -errno.EINVAL,
@@ -75,8 +75,8 @@ class Scenario:
     play: Play
     answers: Sequence[Any]
     raw: bool = False
-    #: Whether time has to pass in it.
-    timed: bool = False
+    #: How much time has to pass in it.
+    seconds: float = 0.0
 
     @property
     def name(self) -> str:
@@ -88,12 +88,12 @@ SCENARIOS: list[Scenario] = []
 
 
 def scenario(
-    title: str, answers: Sequence[Any], *, raw: bool = False, timed: bool = False
+    title: str, answers: Sequence[Any], *, raw: bool = False, seconds: float = 0.0
 ) -> Callable[[Play], Play]:
     """Add a scenario."""
 
     def add(play: Play) -> Play:
-        SCENARIOS.append(Scenario(title, play, answers, raw, timed))
+        SCENARIOS.append(Scenario(title, play, answers, raw, seconds))
         return play
 
     return add
@@ -127,7 +127,7 @@ async def kicked_and_stopped(on: Subject) -> Sequence[Any]:
     ]
 
 
-@scenario("a kick postpones the expiry", [1, 0, RUNS, 0], timed=True)
+@scenario("a kick postpones the expiry", [1, 0, RUNS, 0], seconds=1.2 * AMPLE)
 async def kick_postpones(on: Subject) -> Sequence[Any]:
     timer = await on.call(0, AMPLE)
     await on.wait(0.6 * AMPLE)
@@ -136,7 +136,7 @@ async def kick_postpones(on: Subject) -> Sequence[Any]:
     return [timer, kicked, await on.state(), await on.call(1, 0)]
 
 
-@scenario("a timer that nobody kicks", [RUNS, EXPIRED], timed=True)
+@scenario("a timer that nobody kicks", [RUNS, EXPIRED], seconds=1.5 * SHORT)
 async def expiry(on: Subject) -> Sequence[Any]:
     await on.call(0, SHORT)
     await on.wait(0.5 * SHORT)
@@ -145,7 +145,7 @@ async def expiry(on: Subject) -> Sequence[Any]:
     return [before, await on.state()]
 
 
-@scenario("of two timers the sooner one counts", [EXPIRED], timed=True)
+@scenario("of two timers the sooner one counts", [EXPIRED], seconds=1.5 * SHORT)
 async def sooner_of_two(on: Subject) -> Sequence[Any]:
     await on.call(0, LONG)
     await on.call(0, SHORT)
@@ -153,7 +153,7 @@ async def sooner_of_two(on: Subject) -> Sequence[Any]:
     return [await on.state()]
 
 
-@scenario("a stopped timer does not fire", [0, RUNS], timed=True)
+@scenario("a stopped timer does not fire", [0, RUNS], seconds=1.5 * SHORT)
 async def stopped(on: Subject) -> Sequence[Any]:
     await on.call(0, SHORT)
     freed = await on.call(1, 0)
@@ -161,14 +161,14 @@ async def stopped(on: Subject) -> Sequence[Any]:
     return [freed, await on.state()]
 
 
-@scenario("a new timer of no seconds fires at once", [EXPIRED], timed=True)
+@scenario("a new timer of no seconds fires at once", [EXPIRED], seconds=3)
 async def no_seconds(on: Subject) -> Sequence[Any]:
     await on.call(0, 0)
     await on.wait(3)
     return [await on.state()]
 
 
-@scenario("a domain that is paused for longer than its time-out", [EXPIRED], timed=True)
+@scenario("a domain that is paused for longer than its time-out", [EXPIRED], seconds=1.5 * SHORT)
 async def while_paused(on: Subject) -> Sequence[Any]:
     await on.call(0, SHORT)
     await on.pause()
@@ -190,16 +190,16 @@ async def id_after_a_restore(on: Subject) -> Sequence[Any]:
     return [await on.call(1, LONG), await on.call(0, LONG)]
 
 
-@scenario("what guards a domain after save and restore", [RUNS], timed=True)
+@scenario("what guards a domain after save and restore", [RUNS], seconds=3.5 * SHORT)
 async def guarded_after_a_restore(on: Subject) -> Sequence[Any]:
     # time for the save itself, in which a loaded machine must not let it expire
     await on.call(0, 3 * SHORT)
     await on.save_and_restore()
-    await on.wait(4 * SHORT)
+    await on.wait(3.5 * SHORT)
     return [await on.state()]
 
 
-@scenario("a call after an expiry", [None], timed=True)
+@scenario("a call after an expiry", [None], seconds=1.5 * SHORT)
 async def call_after_an_expiry(on: Subject) -> Sequence[Any]:
     await on.call(0, SHORT)
     await on.wait(1.5 * SHORT)

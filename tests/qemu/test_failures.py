@@ -66,7 +66,7 @@ async def test_a_destination_that_hangs_at_the_switchover_is_cut_off_out_of_band
         begin = time.monotonic()
         with pytest.raises(EngineError, match="was cut off"):
             await made.engine("a").outgoing(live, MOVE).complete(ignore)
-        assert 2.0 <= time.monotonic() - begin < 8.0
+        assert 2.0 <= time.monotonic() - begin < 30.0
         await made.engine("b").incoming(NAME, MOVE).discard()
         assert await made.state("b") == RunState.ABSENT
         await made.engine("a").outgoing(live, MOVE).abort(resume=True)

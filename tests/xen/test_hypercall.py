@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from ..testbeds.xen.bed import Bed
-from ..testbeds.xen.guests import config, console, create, destroy_all
+from domwarden.testing.console import GuestError
+
+from ..testbeds.xen.guests import config, console, create
 from ..testbeds.xen.host import Host
 from .guarding import timers
 
@@ -36,9 +37,8 @@ async def ask(host: Host, *calls: list[Any]) -> list[Any]:
 
 
 @pytest.mark.time_limit(180)
-async def test_the_client_arms_kicks_and_disarms_dom0s_own_timers(bed: Bed) -> None:
+async def test_the_client_arms_kicks_and_disarms_dom0s_own_timers(host: Host) -> None:
     """Two timers, the third has no slot, unknown ids, and Xen's own word for the time left."""
-    host = bed.m1
     try:
         assert await ask(host, ["arm", 1000], ["arm", 2000], ["arm", 3000]) == [
             1,
@@ -64,28 +64,13 @@ async def test_the_client_arms_kicks_and_disarms_dom0s_own_timers(bed: Bed) -> N
 
 
 @pytest.mark.time_limit(400)
-async def test_a_guests_kernel_bars_it_unless_it_is_told_otherwise(bed: Bed) -> None:
-    """EPERM, which the client names with unrestricted=1 for its remedy; with it the call passes."""
-    host = bed.m1
+async def test_a_guests_kernel_bars_it(shared_host: Host) -> None:
+    """EPERM, for which the client names unrestricted=1; parity's guests have that, and may."""
     try:
-        await create(host, "barred", config("barred", on_watchdog="preserve"))
-        async with console(host, "barred") as guest:
+        await create(shared_host, "barred", config("barred", on_watchdog="preserve"))
+        async with console(shared_host, "barred") as guest:
             await guest.command("load xen_privcmd")
-            answer = await guest_call(guest, 0, 600)
-            assert answer == "EPERM"
-        await create(host, "open", config("open", on_watchdog="preserve"))
-        async with console(host, "open") as guest:
-            await guest.command("load xen_privcmd unrestricted=1")
-            assert await guest_call(guest, 0, 600) == "1"
+            with pytest.raises(GuestError, match="EPERM"):
+                await guest.command("xen watchdog 0 600")
     finally:
-        await destroy_all(host)
-
-
-async def guest_call(guest: Any, timer: int, seconds: int) -> str:
-    """Make the raw hypercall in a guest; return its answer, or the name of its error."""
-    from domwarden.testing.console import GuestError
-
-    try:
-        return str(await guest.command(f"xen watchdog {timer} {seconds}"))
-    except GuestError as error:
-        return str(error).rpartition(" ")[2]
+        await shared_host.run(["xl", "destroy", "barred"])

@@ -187,7 +187,7 @@ async def test_recovery_frees_a_source_that_wrote_more_than_a_frozen_target_took
             await write(a, 0x22, number * MIB, MIB)
         begun = time.monotonic()
         await move.source.recover(Step.PREPARE)
-        assert time.monotonic() - begun < 15  # it gives up after 30
+        assert time.monotonic() - begun < 25  # it gives up after 30
         assert await a.execute("query-jobs") == []
         await write(a, 0x33, 0, MIB)
 

@@ -99,7 +99,7 @@ def _closure(needs: Iterable[str], known: set[str]) -> list[Installed]:
 
 
 def _compiled(name: str, content: bytes) -> tuple[str, bytes]:
-    """Compile here what an emulated processor would take long for; it checks the source's hash."""
+    """Compile here what takes long there; as nobody edits it there, the source is not read again."""
     with tempfile.NamedTemporaryFile(suffix=".py") as source:
         source.write(content)
         source.flush()
@@ -108,7 +108,7 @@ def _compiled(name: str, content: bytes) -> tuple[str, bytes]:
             cfile=f"{source.name}c",
             dfile=f"/opt/domwarden/{name}",
             doraise=True,
-            invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
         assert compiled is not None
         code = Path(compiled).read_bytes()

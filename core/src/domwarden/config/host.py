@@ -29,6 +29,8 @@ class Peer:
     name: str
     config: Path | None = None
     command: tuple[str, ...] = ()
+    #: How long one that a command reaches may say nothing until it counts as gone.
+    silence_seconds: float = 15.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +68,12 @@ def _peers(root: Mapping, report: Report) -> dict[str, Peer]:
             read = check(report, keys.peer_keys(), entry, path, at=mark)
             if read is None:
                 continue
-            if len(read) != 1:
-                what = "has two ways" if read else "has no way"
+            if ("config" in read) is ("command" in read):
+                what = "has two ways" if "config" in read else "has no way"
                 report.add(mark, path, f"{what} to be reached", "write either config or command")
                 continue
             config = Path(read["config"]) if "config" in read else None
-            found[name] = Peer(name, config, tuple(read.get("command", ())))
+            found[name] = Peer(name, config, tuple(read.get("command", ())), read["silence"])
     return found
 
 

@@ -164,6 +164,11 @@ def peer_keys() -> Section:
             path,
         v.Optional("command", description="What runs `domwarden peer` over there, by words."):
             words,
+        v.Optional(
+            "silence",
+            default="15s",
+            description="How long that peer may say nothing until it counts as gone.",
+        ): v.All(duration, v.Range(5, 600, msg="expected 5 s to 10 min")),
     })  # fmt: skip
 
 

@@ -33,13 +33,24 @@ class CommandLink(Link):
     interrupt does not reach it, and it asks nobody for a password.
     """
 
-    def __init__(self, peer: str, command: Sequence[str], observer: Observer, reach: Reach) -> None:
+    def __init__(
+        self,
+        peer: str,
+        command: Sequence[str],
+        observer: Observer,
+        reach: Reach,
+        *,
+        silence_seconds: float | None = None,
+    ) -> None:
         self._peer = peer
         self._command = tuple(command)
         self._reach = reach
         self._observer = observer
         self._connecting = asyncio.Lock()
-        self._patience_seconds = START_SECONDS
+        self._silence_seconds = silence_seconds or wire.SILENCE_SECONDS
+        #: A peer that may be silent for long is slow to greet, too.
+        self._slowness = self._silence_seconds / wire.SILENCE_SECONDS
+        self._patience_seconds = START_SECONDS * self._slowness
         self._reached: Reached | None = None
         self._conversation: Conversation | None = None
 
@@ -90,7 +101,7 @@ class CommandLink(Link):
         except (TimeoutError, wire.FrameError) as error:
             await reached.end(0.0)
             why = str(error) or f"no greeting in {self._patience_seconds:g} s"
-            self._patience_seconds = AGAIN_SECONDS
+            self._patience_seconds = AGAIN_SECONDS * self._slowness
             raise TransientError(
                 f"{self._peer} cannot be reached: {why}",
                 hint=f"try it by hand: {' '.join(self._command)}",
@@ -98,6 +109,8 @@ class CommandLink(Link):
         except BaseException:
             await reached.end(0.0)
             raise
-        self._patience_seconds = START_SECONDS
+        self._patience_seconds = START_SECONDS * self._slowness
         self._reached = reached
-        return Conversation(self._peer, reached.reader, reached.writer, self._observer)
+        return Conversation(
+            self._peer, reached.reader, reached.writer, self._observer, self._silence_seconds
+        )

@@ -22,11 +22,13 @@ class Conversation:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         observer: Observer,
+        silence_seconds: float | None = None,
     ) -> None:
         self._peer = peer
         self._reader = reader
         self._writer = writer
         self._observer = observer
+        self._silence_seconds = silence_seconds or wire.SILENCE_SECONDS
         self._answers: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._last = 0
         #: Why no more messages can be sent; empty as long as they can.
@@ -79,16 +81,16 @@ class Conversation:
 
     async def _ping(self) -> None:
         while True:
+            self._tell({"ping": 1, "silence": self._silence_seconds})
             await asyncio.sleep(wire.PING_SECONDS)
-            self._tell({"ping": 1})
 
     async def _listen(self) -> None:
         try:
-            while (said := await wire.read(self._reader, wire.SILENCE_SECONDS)) is not None:
+            while (said := await wire.read(self._reader, self._silence_seconds)) is not None:
                 self._hear(said)
             self._end("the connection ended")
         except TimeoutError:
-            self._end(f"it said nothing for {wire.SILENCE_SECONDS:g} s")
+            self._end(f"it said nothing for {self._silence_seconds:g} s")
         except (OSError, wire.FrameError) as error:
             self._end(str(error))
 

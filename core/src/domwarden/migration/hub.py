@@ -102,7 +102,11 @@ class Hub:
             known_by = self.site.peers[peer]
             if known_by.config is None:
                 self._links[peer] = CommandLink(
-                    peer, known_by.command, self.observe, self.ports.reach
+                    peer,
+                    known_by.command,
+                    self.observe,
+                    self.ports.reach,
+                    silence_seconds=known_by.silence_seconds,
                 )
             else:
                 self._links[peer] = await self._local(peer, known_by.config)

@@ -86,14 +86,15 @@ class Request:
 
 def _peer_as_json(peer: Peer) -> dict[str, Any]:
     config = str(peer.config.absolute()) if peer.config is not None else None
-    return {"config": config, "command": list(peer.command)}
+    command = list(peer.command)
+    return {"config": config, "command": command, "silence_seconds": peer.silence_seconds}
 
 
 def _peer_from_json(name: str, data: Mapping[str, Any]) -> Peer:
     from domwarden.config import Peer  # as above
 
     config = Path(data["config"]) if data["config"] is not None else None
-    return Peer(name, config, tuple(data["command"]))
+    return Peer(name, config, tuple(data["command"]), data["silence_seconds"])
 
 
 _RESULTS: Mapping[str, type[Result]] = {"moved": Moved, "saved": Saved, "restored": Restored}

@@ -36,6 +36,7 @@ class Serving:
         self._writer = writer
         self._tasks: dict[int, tuple[str, asyncio.Task[None]]] = {}
         self._letting_go: set[asyncio.Task[None]] = set()
+        self._silence_seconds = wire.SILENCE_SECONDS
         #: The moves that this host took part in as their destination.
         self.moves: set[str] = set()
 
@@ -53,7 +54,7 @@ class Serving:
 
     async def _next(self) -> bool:
         try:
-            said = await wire.read(self._reader, wire.SILENCE_SECONDS)
+            said = await wire.read(self._reader, self._silence_seconds)
             if said is None:
                 return False
             self._hear(said)
@@ -64,6 +65,7 @@ class Serving:
 
     def _hear(self, said: Mapping[str, Any]) -> None:
         if "ping" in said:
+            self._silence_seconds = wire.silence(said)
             self._say({"pong": 1})
         elif "cancel" in said:
             if said["cancel"] in self._tasks:

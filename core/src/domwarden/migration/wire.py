@@ -8,7 +8,8 @@
     peer    {"moment": {...}}                  any number: what happens at that end meanwhile
     client  {"cancel": 7}                      nobody waits for that answer any more
     client  {"forget": "..."}                  let go of that move
-    client  {"ping": 1}    peer  {"pong": 1}   both are alive
+    client  {"ping": 1, "silence": 15}         both are alive, and take the other one for gone
+    peer    {"pong": 1}                        when it says nothing for so many seconds
 
 An error whose id is null answers a line that was no message.  A stream that ends, or is silent for
 too long, leaves the outcome of every unanswered message unknown.
@@ -28,8 +29,9 @@ VERSION = 1
 #: The longest line: a definition and every device's ticket of 64 KiB fit.
 LIMIT_BYTES = 4 * 1024 * 1024
 PING_SECONDS = 3.0
-#: Whoever hears nothing for so long takes the other one for gone.
+#: Whoever hears nothing for so long takes the other one for gone; a host file may name another time.
 SILENCE_SECONDS = 15.0
+_LONGEST_SILENCE_SECONDS = 3600.0
 
 #: How long an answer may take.  Steps are bounded at the peer, by its devices' and its engine's own
 #: time-outs, which count from a job's last report; this is for a peer that only seems to work.
@@ -106,6 +108,14 @@ def check_greeting(said: Mapping[str, Any], host: str) -> None:
             f"what should be {host} says that it is {said.get('host')}",
             hint="correct the peer's command, or the name in its host file",
         )
+
+
+def silence(ping: Mapping[str, Any]) -> float:
+    """Return how long the client that sent this may say nothing; raises FrameError."""
+    seconds = ping.get("silence", SILENCE_SECONDS)
+    if not isinstance(seconds, int | float) or not 0 < seconds <= _LONGEST_SILENCE_SECONDS:
+        raise FrameError("a ping's silence is no number of seconds")
+    return float(seconds)
 
 
 def message_as_json(number: int, message: Message) -> dict[str, Any]:

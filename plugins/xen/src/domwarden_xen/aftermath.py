@@ -1,10 +1,10 @@
-"""What xl's monitor would do when a domain ended, for domains whose monitor is gone."""
+"""What is done after an expiry or an end, where neither Xen nor xl's monitor does it."""
 
 from __future__ import annotations
 
 import logging
 
-from domwarden.contract import EngineError
+from domwarden.contract import Action, EngineError
 
 from . import actions, finding, locking, monitor, resetting
 from .files import Files
@@ -21,6 +21,10 @@ SETTINGS = {
     WATCHDOG: "on_watchdog",
     SOFT_RESET: "on_soft_reset",
 }
+
+
+#: What an emulated card's expiry does to a domain that goes on as if there were none.
+CARD_ACTIONS = frozenset({Action.RESET, Action.POWEROFF, Action.PAUSE, Action.DUMP})
 
 
 def wanted(record: Record, code: int) -> str:
@@ -48,6 +52,26 @@ async def settle(files: Files, xl: Xl, domid: int, code: int) -> bool:
         # The next look tries again; whoever follows the domain must hear of its end all the same.
         logger.warning("%s: after its end with code %d: %s", files.name, code, error)
         return False
+
+
+async def after_card(files: Files, xl: Xl, domid: int) -> bool:
+    """Do to a domain whose emulated card has fired what its action says; True where it was done.
+
+    The rest (``nmi``, ``shutdown``, ``notify``) is left to the supervisor, on every engine alike.
+    """
+    try:
+        async with locking.changing(files):
+            record = Record.load(files.record)
+            row = None if record is None else await finding.find(files, xl, record)
+            if record is None or row is None or row.domid != domid or row.shut_down:
+                return False
+            if record.watchdog_action not in CARD_ACTIONS:
+                return False
+            await actions.act(files, xl, Action(record.watchdog_action))
+    except EngineError as error:
+        logger.warning("%s: after its card has fired: %s", files.name, error)
+        return False
+    return True
 
 
 async def _do(files: Files, xl: Xl, record: Record, row: Row, word: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from domwarden.contract import Action, Definition, DriverError, EngineError
 
+from . import devicemodel
 from .schema import Options
 
 #: What the engine itself settles; a device that gives one of these is refused.
@@ -15,6 +16,8 @@ OWN = frozenset(
     {"name", "uuid", "type", "memory", "maxmem", "vcpus", "kernel", "ramdisk", "cmdline"}
     | {"on_poweroff", "on_reboot", "on_crash", "on_soft_reset", "serial", "vnc", "sdl"}
 )
+#: What a device gives to the device model; the engine adds a monitor of its own.
+DEVICE_MODEL = "device_model_args_hvm"
 _KEY = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 #: What xl does after an expiry where the watchdog's driver does not say; else Xen only stops it.
@@ -48,6 +51,9 @@ def settings(definition: Definition, devices: Settings) -> dict[str, Any]:
         if options.stub_domain:
             made["device_model_stubdomain_override"] = True
     watchdog = definition.watchdog
+    if watchdog is not None and options.type == "hvm" and not options.stub_domain:
+        own = devicemodel.arguments(definition.uuid)
+        devices = {**devices, DEVICE_MODEL: [*own, *devices.get(DEVICE_MODEL, ())]}
     after = _AFTER.get(watchdog.action, "preserve") if watchdog is not None else "preserve"
     on_watchdog = str(devices.get("on_watchdog", after))
     made |= {

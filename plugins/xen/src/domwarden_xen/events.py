@@ -9,7 +9,7 @@ from pathlib import Path
 
 from domwarden.contract import EngineError, Event, EventKind
 
-from . import aftermath, finding, locking, monitor, notes
+from . import aftermath, devicemodel, finding, locking, monitor, notes
 from .files import Files
 from .following import CODE, Follower
 from .notes import DOMID
@@ -27,7 +27,7 @@ async def follow(files: Files, xl: Xl, logs: Path) -> AsyncGenerator[Event, None
     if record is not None and record.boot_id == boot_id():
         watch = _Watch(files, xl, logs, record)
         with contextlib.closing(watch.reader):
-            async with watch.waker.listening():
+            async with watch.waker.listening(), watch.device_model():
                 async for event in watch.events():
                     yield event
     yield Event(EventKind.GONE, time.time(), {"detail": "Xen has no such domain any more"})
@@ -42,7 +42,22 @@ class _Watch:
         self.logs = logs
         self.follower = Follower(record, _reported(files))
         self.reader = notes.Reader(files.notes)
+        self.domid = -1
+        #: Domids whose card has fired, about which nothing has been done.
+        self.fired: list[int] = []
         self.waker = Waker(lambda: (self.reader.size(), monitor.log_signs(logs, files.name)))
+
+    def device_model(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Listen to the device model, where there is one that tells."""
+        record = self.follower.record
+        if not record.device_model:
+            return contextlib.nullcontext()
+        return devicemodel.listening(devicemodel.monitor(record.uuid), self.card_fired)
+
+    def card_fired(self) -> None:
+        """Write down that the card of the domain, as it was seen last, has expired."""
+        self.fired.append(self.domid)
+        notes.note(self.files, EventKind.WATCHDOG, self.domid)
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield events until the domain is not there any more."""
@@ -50,6 +65,7 @@ class _Watch:
             gone, ended = False, None
             changing = locking.held(self.files)
             rows = await self._rows()
+            fired, self.fired = self.fired, []  # with their notes: what is acted on was told
             deeds = self.reader.read()
             told = self.follower.deeds(deeds)
             told += [
@@ -63,6 +79,7 @@ class _Watch:
                 if row is None:
                     gone = await self._gone()
                 else:
+                    self.domid = row.domid
                     told += self.follower.look(row)
                     ended = row if row.shut_down and row.reason != SUSPEND else None
             for event in told:
@@ -72,6 +89,8 @@ class _Watch:
             if gone:
                 return
             acted = ended is not None and await self._settle(ended)
+            for domid in fired:
+                acted |= await aftermath.after_card(self.files, self.xl, domid)
             if not acted and not deeds:
                 await self.waker.wait()
 

@@ -48,10 +48,18 @@ class Follower:
                 told += self._reset(domid, event)
             elif event.kind is EventKind.SHUTDOWN:
                 told += self.end(End(domid, POWEROFF), event.at)
+            elif event.kind is EventKind.WATCHDOG:
+                told.append(self._card(domid, event.at))
             elif self._halted is not (event.kind is EventKind.PAUSED):
                 self._halted, self._fresh = event.kind is EventKind.PAUSED, False
                 told.append(event)
         return told
+
+    def _card(self, domid: int, at: float) -> Event:
+        """Return the expiry of an emulated card, which is no end of the domain."""
+        action = self.record.watchdog_action
+        detail = f"the watchdog card of domain {domid} expired"
+        return Event(EventKind.WATCHDOG, at, {DOMID: domid, "action": action, "detail": detail})
 
     def end(self, end: End, at: float | None = None) -> list[Event]:
         """Return what is news about an end; each domid ends once."""

@@ -42,6 +42,8 @@ class Record:
     departed: bool = False
     #: The watchdog's action in the contract's words; empty without a watchdog.
     watchdog_action: str = ""
+    #: It has a device model that tells when an emulated watchdog card expires.
+    device_model: bool = False
     #: What xl's monitor was told to do at each end (``on_watchdog`` and its like).
     on: dict[str, str] = dataclasses.field(default_factory=dict)
 

@@ -20,6 +20,7 @@ def record_of(definition: Definition, made: configuration.Settings, **more: Any)
         boot_id=boot_id(),
         uuid=definition.uuid,
         watchdog_action=str(watchdog.action) if watchdog is not None else "",
+        device_model=configuration.DEVICE_MODEL in made,
         on={key: str(value) for key, value in made.items() if key.startswith("on_")},
         **more,
     )
