@@ -7,7 +7,6 @@ import sys
 import click
 
 from domwarden.cli.verbs import Verbs
-from domwarden.contract.errors import ConfigError, DomwardenError, RefusedError
 
 
 @click.group(
@@ -31,20 +30,13 @@ def main() -> None:
     except click.Abort:
         click.echo("interrupted", err=True)
         status = 130
-    except ConfigError as error:
-        click.echo(str(error), err=True)
-        status = 1
-    except RefusedError as error:
-        from domwarden.cli.output import refusals  # here, because it loads rich
-
-        refusals(error.refusals)
-        status = 1
-    except DomwardenError as error:
-        click.echo(f"domwarden: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"  hint: {error.hint}", err=True)
-        status = 1
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output left; nothing is wrong
+        status = 1
+    except Exception as error:
+        from domwarden.cli.failures import tell  # here, because it loads the contract
+
+        if not tell(error):
+            raise
         status = 1
     sys.exit(status)
