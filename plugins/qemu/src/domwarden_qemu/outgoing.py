@@ -14,6 +14,7 @@ from domwarden.contract import (
     EngineError,
     OnProgress,
     Outgoing,
+    Progress,
     Refusal,
 )
 
@@ -49,6 +50,7 @@ class QemuOutgoing(Outgoing):
         # What this object saw itself; a rebuilt one asks QEMU.  Each question is guest time.
         self._live: bool | None = None
         self._at_switchover = False
+        self._last: Progress | None = None
 
     async def blockers(self) -> Sequence[Refusal]:
         """Return QEMU's own reasons against a move of this domain now."""
@@ -132,7 +134,7 @@ class QemuOutgoing(Outgoing):
                     session,
                     "completed",
                     progress,
-                    lambda: session.execute("migrate-continue", {"state": "pre-switchover"}),
+                    lambda: self._continue(session, progress),
                     told_bytes=1,  # pre-copy has told them
                 )
         except (TimeoutError, asyncio.CancelledError):
@@ -142,6 +144,12 @@ class QemuOutgoing(Outgoing):
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
             await self._after_cut(session, limit)
+
+    async def _continue(self, session: Session, progress: OnProgress) -> None:
+        """Let QEMU send the rest, beginning at what pre-copy told: a question would cost time."""
+        await session.execute("migrate-continue", {"state": "pre-switchover"})
+        if self._last is not None:
+            progress(self._last)
 
     async def _cut(self, session: Session) -> None:
         with contextlib.suppress(EngineError):
@@ -188,7 +196,7 @@ class QemuOutgoing(Outgoing):
                 if status == goal and told_bytes:
                     return
                 answer = await session.execute("query-migrate", timeout_seconds=3600)
-                report = moves.progress(answer)
+                self._last = report = moves.progress(answer)
                 progress(report)
                 told_bytes = report.transferred_bytes
                 status = answer.get("status", "none")
