@@ -88,3 +88,26 @@ async def test_a_console_that_is_closed_shows_the_log(socket: Path) -> None:
             await console.wait_ready()
         with pytest.raises(ConnectionError, match="it hurts here"):
             await console.wait_count(1)
+
+
+async def test_a_guest_that_answers_late_is_waited_for_ever_longer(
+    socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer comes later than the first pings wait for theirs."""
+    monkeypatch.setattr("domwarden.testing.console._PING_SECONDS", 0.001)
+    asked = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        while line := await reader.readline():
+            asked += 1
+            answer = b"ok pong " + line.split()[1] + b"\n"
+            asyncio.get_running_loop().call_later(0.01, writer.write, answer)
+        writer.close()
+
+    async with (
+        await asyncio.start_unix_server(serve, socket),
+        await Console.connect(socket) as console,
+    ):
+        await console.wait_ready(timeout_seconds=30)
+    assert asked > 1

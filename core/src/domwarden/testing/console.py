@@ -13,7 +13,9 @@ from typing import Self
 from domwarden.testing.evidence import evidence
 
 _REMEMBERED_LINES = 400
+#: How long the answer to the first ping is awaited; for one that answers later, ever longer.
 _PING_SECONDS = 0.5
+_LONGEST_PING_SECONDS = 5.0
 _SEND_SECONDS = 5.0
 _tokens = itertools.count(1)
 
@@ -90,8 +92,9 @@ class Console:
         """
         try:
             async with asyncio.timeout(timeout_seconds):
-                while not await self._ping():
-                    pass
+                patience_seconds = _PING_SECONDS
+                while not await self._ping(patience_seconds):
+                    patience_seconds = min(patience_seconds * 1.5, _LONGEST_PING_SECONDS)
         except TimeoutError:
             message = f"the guest did not answer within {timeout_seconds} s"
             raise TimeoutError(await self._told(message)) from None
@@ -170,12 +173,12 @@ class Console:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _ping(self) -> bool:
+    async def _ping(self, patience_seconds: float) -> bool:
         """Send one numbered ping; its own answer puts both ends in step, all others are old."""
         token = f"{id(self):x}-{next(_tokens)}"
         await self._send(f"ping {token}")
         try:
-            async with asyncio.timeout(_PING_SECONDS):
+            async with asyncio.timeout(patience_seconds):
                 while await self._answer() != f"ok pong {token}":
                     pass
         except TimeoutError:
