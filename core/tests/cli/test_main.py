@@ -39,6 +39,26 @@ def test_help_loads_nothing_heavy() -> None:
     assert run.stderr.strip() == "[]"
 
 
+def test_what_prints_json_to_a_program_loads_no_rich(tmp_path: Path) -> None:
+    (tmp_path / "host.yaml").write_text("host: a\nstate: state\n")
+    program = (
+        "import sys\n"
+        "from domwarden.cli.main import domwarden\n"
+        "from domwarden.cli import migrate, progress\n"
+        "domwarden.main(['status', '--json', '-H', 'host.yaml'], standalone_mode=False)\n"
+        "print([name for name in sys.modules if name.startswith('rich')], file=sys.stderr)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert (json.loads(run.stdout), run.stderr.strip()) == ([], "[]")
+
+
 def test_a_misspelt_verb_is_told_its_neighbour() -> None:
     run = domwarden("migrat")
     assert run.returncode == 2

@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from domwarden.cli.progress import Bars, line_of
+from domwarden.cli.bars import Bars
+from domwarden.cli.progress import line_of
 from domwarden.migration import Moment, What
 
 from .test_main import DOMAIN, domwarden

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from domwarden.contract.refusals import Refusal
+
+if TYPE_CHECKING:  # what prints JSON is not to load it
+    from rich.console import Console
 
 
 def as_json(data: object) -> None:
@@ -25,6 +26,8 @@ def say(message: str) -> None:
 
 def console(*, stderr: bool = False) -> Console:
     """Return a rich console; it honours NO_COLOR and narrows nothing when output is a pipe."""
+    from rich.console import Console
+
     made = Console(stderr=stderr, highlight=False)
     if not made.is_terminal:
         made.width = 200
@@ -35,6 +38,8 @@ def table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], *, stderr: bool = False, title: str = ""
 ) -> None:
     """Print a plain table."""
+    from rich.table import Table
+
     made = Table(*columns, box=None, pad_edge=False, title=title or None, title_justify="left")
     for row in rows:
         made.add_row(*("" if cell is None else str(cell) for cell in row))
