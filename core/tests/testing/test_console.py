@@ -95,7 +95,7 @@ async def test_a_guest_that_answers_late_is_waited_for_ever_longer(
 ) -> None:
     """Each answer comes later than the first pings wait for theirs."""
     monkeypatch.setattr("domwarden.testing.console._PING_SECONDS", 0.001)
-    asked = 0
+    asked, gone = 0, asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal asked
@@ -104,10 +104,11 @@ async def test_a_guest_that_answers_late_is_waited_for_ever_longer(
             answer = b"ok pong " + line.split()[1] + b"\n"
             asyncio.get_running_loop().call_later(0.01, writer.write, answer)
         writer.close()
+        await writer.wait_closed()
+        gone.set()
 
-    async with (
-        await asyncio.start_unix_server(serve, socket),
-        await Console.connect(socket) as console,
-    ):
-        await console.wait_ready(timeout_seconds=30)
+    async with await asyncio.start_unix_server(serve, socket):
+        async with await Console.connect(socket) as console:
+            await console.wait_ready(timeout_seconds=30)
+        await gone.wait()
     assert asked > 1
