@@ -14,7 +14,7 @@ from domwarden.contract import Armed, DomwardenError
 from domwarden.migration import Moment, Moved, Timeline
 
 #: A guest under emulation boots in some ten seconds; a loaded machine gets its time.
-BOOT_SECONDS = 240.0
+BOOT_SECONDS = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
