@@ -8,9 +8,9 @@ from typing import Any
 
 from domwarden.contract import Action, Definition, Domain, Misfit, PermanentError
 
-#: What QEMU as Xen's device model can do to its guest, and its word for it.  A reset or a power-off
-#: of the device model becomes a shut-down code of Xen's, which xl answers by ``on_reboot`` and
-#: ``on_poweroff``; to stop the processors, or to interrupt them, is not QEMU's there.
+#: What QEMU as Xen's device model is told to do, by the action.  It says that the card expired, by
+#: which the engine acts through Xen: the processors are Xen's, and a reset of QEMU's devices does
+#: not reach them.
 ACTIONS: Mapping[Action, str] = {
     Action.RESET: "reset",
     Action.POWEROFF: "poweroff",

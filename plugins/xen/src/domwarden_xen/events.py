@@ -42,10 +42,11 @@ class _Watch:
         self.logs = logs
         self.follower = Follower(record, _reported(files))
         self.reader = notes.Reader(files.notes)
-        self.domid = -1
-        #: Domids whose card has fired, about which nothing has been done.
-        self.fired: list[int] = []
-        self.waker = Waker(lambda: (self.reader.size(), monitor.log_signs(logs, files.name)))
+        #: How often a card has fired about which nothing has been done.
+        self.fired = 0
+        self.waker = Waker(
+            lambda: (self.fired, self.reader.size(), monitor.log_signs(logs, files.name))
+        )
 
     def device_model(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Listen to the device model, where there is one that tells."""
@@ -55,9 +56,8 @@ class _Watch:
         return devicemodel.listening(devicemodel.monitor(record.uuid), self.card_fired)
 
     def card_fired(self) -> None:
-        """Write down that the card of the domain, as it was seen last, has expired."""
-        self.fired.append(self.domid)
-        notes.note(self.files, EventKind.WATCHDOG, self.domid)
+        """Have the next look know that the domain's card has expired."""
+        self.fired += 1
 
     async def events(self) -> AsyncIterator[Event]:
         """Yield events until the domain is not there any more."""
@@ -65,7 +65,10 @@ class _Watch:
             gone, ended = False, None
             changing = locking.held(self.files)
             rows = await self._rows()
-            fired, self.fired = self.fired, []  # with their notes: what is acted on was told
+            row = next(iter(self._copies(rows or [])), None)
+            fired, self.fired = (self.fired, 0) if row is not None else (0, self.fired)
+            if row is not None and fired:  # for others who follow: we alone have heard of it
+                notes.note(self.files, EventKind.WATCHDOG, row.domid)
             deeds = self.reader.read()
             told = self.follower.deeds(deeds)
             told += [
@@ -75,11 +78,9 @@ class _Watch:
             ]
             # What is seen in the middle of a change says nothing; what was seen before one is old.
             if rows is not None and not deeds and not changing:
-                row = next(iter(self._copies(rows)), None)
                 if row is None:
                     gone = await self._gone()
                 else:
-                    self.domid = row.domid
                     told += self.follower.look(row)
                     ended = row if row.shut_down and row.reason != SUSPEND else None
             for event in told:
@@ -89,8 +90,8 @@ class _Watch:
             if gone:
                 return
             acted = ended is not None and await self._settle(ended)
-            for domid in fired:
-                acted |= await aftermath.after_card(self.files, self.xl, domid)
+            if row is not None and fired:
+                acted |= await aftermath.after_card(self.files, self.xl, row.domid)
             if not acted and not deeds:
                 await self.waker.wait()
 

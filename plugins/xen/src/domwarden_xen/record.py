@@ -42,7 +42,7 @@ class Record:
     departed: bool = False
     #: The watchdog's action in the contract's words; empty without a watchdog.
     watchdog_action: str = ""
-    #: It has a device model that tells when an emulated watchdog card expires.
+    #: It is guarded by a card in its device model, of which Xen knows nothing.
     device_model: bool = False
     #: What xl's monitor was told to do at each end (``on_watchdog`` and its like).
     on: dict[str, str] = dataclasses.field(default_factory=dict)
