@@ -51,6 +51,10 @@ def test_a_name_is_enough(tmp_path: Path):
         ("host: a\npeers: {b: {config: c, command: [d]}}", "2:9: peers.b: has two ways to be"),
         ("host: a\npeers: {b: {command: []}}", "peers.b.command: wrong value"),
         ("host: a\npeers: {b: {command: ssh}}", "peers.b.command: wrong value 'ssh'"),
+        (
+            "host: a\npeers: {b: {command: [d], silence: 1s}}",
+            "silence: wrong value '1s': expected 5",
+        ),
         ("host: a\npeers: {b: {command: [1]}}", "peers.b.command[0]: wrong value '1'"),
         ("host: a\npeers: {a: {config: c}}", "2:9: peers.a: is this host itself"),
         ("host: a\npeers: {'/': {config: c}}", "2:9: peers./: is no name for a host: expected"),

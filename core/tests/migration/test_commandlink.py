@@ -32,8 +32,8 @@ for line in sys.stdin:
 """
 
 
-def link(*words: str) -> CommandLink:
-    return CommandLink("b", words, lambda _: None, Command.start)
+def link(*words: str, silence_seconds: float | None = None) -> CommandLink:
+    return CommandLink("b", words, lambda _: None, Command.start, silence_seconds=silence_seconds)
 
 
 async def ask(way: CommandLink, step: str = "look") -> int:
@@ -116,6 +116,17 @@ async def test_a_command_that_does_not_greet_is_ended_and_waited_for_shorter_nex
     with pytest.raises(TransientError, match=r"no greeting in 0\.2 s"):
         await ask(way)
     with pytest.raises(TransientError, match=r"no greeting in 0\.1 s"):
+        await ask(way)
+
+
+async def test_a_host_that_may_be_silent_for_long_may_greet_as_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One factor for a slow host: greeting, and every word after it."""
+    monkeypatch.setattr(commandlink, "START_SECONDS", 0.2)
+    waits = (sys.executable, "-c", "import time; time.sleep(600)")
+    way = link(*waits, silence_seconds=30.0)
+    with pytest.raises(TransientError, match=r"no greeting in 0\.4 s"):
         await ask(way)
 
 

@@ -295,6 +295,26 @@ async def test_a_client_that_falls_silent_is_taken_for_gone(
     there[1].close()
 
 
+async def test_a_client_may_ask_for_more_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ping says how long it may be silent; nonsense is refused, and changes nothing."""
+    monkeypatch.setattr(wire, "SILENCE_SECONDS", 0.2)
+    (reader, writer), there = await connected()
+    async with World(tmp_path).hub("b") as hub:
+        serving = asyncio.create_task(Serving(hub, *there).run())
+        await reader.readline()
+        writer.write(lines({"ping": 1, "silence": 30}))
+        assert await wire.read(reader, 10) == {"pong": 1}
+        writer.write(lines({"ping": 1, "silence": "for ever"}))
+        assert "no number of seconds" in (await reader.readline()).decode()
+        await asyncio.sleep(0.4)
+        assert not serving.done()
+        writer.close()
+        await asyncio.wait_for(serving, 10)
+    there[1].close()
+
+
 async def test_signs_of_life_keep_a_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,8 @@ from .host import Host
 
 #: A command is some seconds of Python's start alone, and a move waits for two emulated machines.
 VERB_SECONDS = 400.0
+#: An emulated host on a busy machine may stand still for seconds, and starts Python slowly.
+SILENCE = "60s"
 HOST_FILE = "/etc/domwarden/host.yaml"
 #: Both hosts mount it: what the licences of the example need.
 LICENCES = "/shared/licences"
@@ -44,10 +46,15 @@ class Warden:
         """The host's name."""
         return self.host.name
 
-    async def install(self) -> None:
-        """Write the host file where domwarden looks for it."""
+    async def install(self, *before_command: str) -> None:
+        """Write the host file where domwarden looks for it.
+
+        Words before the command that reaches the peer are a program that runs what follows it.
+        """
         here = self.host.address
         way = f"TCP:{self.peer.address}:{_PEER_PORT},connect-timeout=10"
+        command = [*before_command, "socat", "-t30", "STDIO", way]
+        peer = {"command": command, "silence": SILENCE}
         needed: dict[str, Mapping[str, Any]] = {
             "xen": {"migration_address": here},
             "blk": {"address": here},
@@ -56,7 +63,7 @@ class Warden:
         facts = {
             "host": self.name,
             "state": f"{self.folder}/state",
-            "peers": {self.peer.name: {"command": ["socat", "-t30", "STDIO", way]}},
+            "peers": {self.peer.name: peer},
             "drivers": {
                 name: {**needed.get(name, {}), **self.drivers.get(name, {})}
                 for name in {**needed, **self.drivers}

@@ -29,7 +29,7 @@ VERSION = 1
 #: The longest line: a definition and every device's ticket of 64 KiB fit.
 LIMIT_BYTES = 4 * 1024 * 1024
 PING_SECONDS = 3.0
-#: Whoever hears nothing for so long takes the other one for gone; a host file may name another time.
+#: Whoever hears nothing for so long takes the other one for gone; a host file may say more.
 SILENCE_SECONDS = 15.0
 _LONGEST_SILENCE_SECONDS = 3600.0
 
