@@ -16,7 +16,7 @@ from ..channel import Dom0Error
 from ..host import Host
 
 #: How long one console is listened to before it is looked for again.
-_LOOK_SECONDS = 10.0
+_LOOK_SECONDS = 30.0
 
 
 class XenGuest(LinuxGuest):

@@ -15,6 +15,8 @@ from domwarden.migration import Moment, Moved, Timeline
 
 #: A guest under emulation boots in some ten seconds; a loaded machine gets its time.
 BOOT_SECONDS = 600.0
+#: How long a loaded machine may take until it tells of an expiry.
+EXPIRY_SECONDS = 300.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,16 +52,21 @@ async def play(
 
 async def _hang(place: Place, guest: Guest, timeout_seconds: int, screen: Lines) -> float:
     """Hang the guest with interrupts off; return how long the hypervisor took to reset it."""
-    await _ready(guest, screen)
-    await guest.guard(timeout_seconds)
-    screen.say(f"the guest kicks its watchdog, time-out {timeout_seconds} s")
-    screen.say("hang the guest: a CPU loop with interrupts off")
-    hung_at = time.time()
-    await guest.hang()
-    longest_seconds = timeout_seconds * 4 + 90
-    with screen.waiting("the watchdog", longest_seconds):
-        async with asyncio.timeout(longest_seconds):
-            expiry = await place.expiry()
+    # Somebody who watches must be there before it happens: a command takes its time to start.
+    watching = asyncio.create_task(place.expiry(), name=f"{DOMAIN}/expiry")
+    try:
+        await _ready(guest, screen)
+        await guest.guard(timeout_seconds)
+        screen.say(f"the guest kicks its watchdog, time-out {timeout_seconds} s")
+        screen.say("hang the guest: a CPU loop with interrupts off")
+        hung_at = time.time()
+        await guest.hang()
+        longest_seconds = timeout_seconds * 4 + EXPIRY_SECONDS
+        with screen.waiting("the watchdog", longest_seconds):
+            async with asyncio.timeout(longest_seconds):
+                expiry = await watching
+    finally:
+        watching.cancel()
     after = expiry.at - hung_at
     screen.say(f"the hypervisor's watchdog fired {seconds(after)} later: {expiry.action}")
     await _ready(guest, screen)
