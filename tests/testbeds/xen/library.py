@@ -99,7 +99,7 @@ def _closure(needs: Iterable[str], known: set[str]) -> list[Installed]:
 
 
 def _compiled(name: str, content: bytes) -> tuple[str, bytes]:
-    """Compile here what takes long there; as nobody edits it there, the source is not read again."""
+    """Compile here what takes long there, where nobody edits it: its source is not looked at."""
     with tempfile.NamedTemporaryFile(suffix=".py") as source:
         source.write(content)
         source.flush()
