@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from domwarden.contract import (
     Refusal,
     RefusedError,
 )
-from domwarden.migration import Hub, Message, wire
+from domwarden.migration import Hub, Message, peer, wire
 from domwarden.migration.conversation import Conversation
 from domwarden.migration.serving import Serving
 
@@ -264,6 +266,19 @@ async def test_a_peer_whose_client_is_gone_stops_and_lets_the_domain_go(
         with hub.lock("web1"):
             (record,) = await hub.site.journal.unfinished()
             assert record.id == "m"
+
+
+async def test_a_peer_that_closes_its_socket_closes_it_for_good() -> None:
+    """It was given it twice, as input and as output; whoever waits for its end must see it."""
+    ours, theirs = socket.socketpair()
+    descriptors = os.dup(theirs.fileno()), os.dup(theirs.fileno())
+    theirs.close()
+    _, writer = await peer._opened(*descriptors)
+    writer.close()
+    await writer.wait_closed()
+    ours.settimeout(10)
+    assert await asyncio.to_thread(ours.recv, 1) == b""
+    ours.close()
 
 
 async def test_silence_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,8 @@ async def _opened(reading: int, writing: int) -> tuple[asyncio.StreamReader, asy
             reader, writer = await asyncio.open_connection(sock=sock, limit=wire.LIMIT_BYTES)
             if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
                 reader = await _read_pipe(reading)
+            else:
+                os.close(reading)  # or the client would not see the end when the stream is closed
             return reader, writer
         loop = asyncio.get_running_loop()
         pipe = os.fdopen(writing, "wb", 0)
