@@ -134,7 +134,11 @@ async def test_a_receiver_killed_while_go_is_held_is_done_without(begun: Begun) 
         await move.departed()
         move.kill("destination", "xl")
         await move.see(RunState.DEPARTED, RunState.RECEIVED)
+        shim = move.note("destination")["shim"]
         await move.arrived()
+        async with asyncio.timeout(60):
+            while processes.lives(*shim):  # noqa: ASYNC110 - another process ends
+                await asyncio.sleep(0.01)
 
 
 async def test_the_destinations_shim_killed_while_go_is_held(begun: Begun) -> None:

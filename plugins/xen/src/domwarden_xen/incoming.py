@@ -160,6 +160,7 @@ class XenIncoming(Incoming):
             raise EngineError(f"{self._name}: its copy is not whole: its move is {phase}")
         # The shim or its xl is gone.  An xl that is not might yet destroy the copy.
         await self._shim.let_xl_end(_DISCARD_SECONDS)
+        self._shim.kill()  # it has nobody to pass anything on to any more
 
     async def _named(self, record: Record) -> Row:
         rows = finding.ours(await self._xl.rows(), self._name, record.uuid)
