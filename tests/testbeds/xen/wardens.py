@@ -20,7 +20,7 @@ from .channel import Done
 from .host import Host
 
 #: A command is some seconds of Python's start alone, and a move waits for two emulated machines.
-VERB_SECONDS = 400.0
+VERB_SECONDS = 900.0
 #: An emulated host on a busy machine may stand still for seconds, and starts Python slowly.
 SILENCE = "60s"
 HOST_FILE = "/etc/domwarden/host.yaml"
