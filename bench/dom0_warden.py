@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from domwarden.config import load_host
@@ -17,7 +18,7 @@ from domwarden.contract import DomwardenError
 from domwarden.migration import Timeline
 from domwarden.warden import Warden
 
-HOST_FILE = "/etc/domwarden/host.yaml"
+HOST_FILE = Path("/etc/domwarden/host.yaml")
 
 
 async def _moved(warden: Warden, domain: str, peer: str) -> dict[str, Any]:
