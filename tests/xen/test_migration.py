@@ -1,4 +1,4 @@
-"""A guest moves between two real Xen hosts, and whatever breaks, one copy of it runs."""
+"""The engine's two halves of a move on real Xen, without domwarden: xl and its shims break."""
 
 from __future__ import annotations
 
@@ -93,6 +93,7 @@ async def suspended(here: End, there: End, move: str) -> None:
     assert await there("observe") == "received"
 
 
+@pytest.mark.slow
 async def test_a_guest_moves_and_runs_on(bed: Bed) -> None:
     """It runs at the destination alone, where it was, and its source's xl ends content."""
     async with ends(bed) as (here, there):
@@ -112,6 +113,7 @@ async def test_a_guest_moves_and_runs_on(bed: Bed) -> None:
         assert log.rstrip().endswith("Migration successful.")
 
 
+@pytest.mark.slow
 async def test_a_guest_whose_xl_was_killed_while_ready_was_held_comes_back(bed: Bed) -> None:
     """Nothing but libxl_domain_resume can do that."""
     async with ends(bed) as (here, there):
@@ -141,6 +143,7 @@ async def test_a_departed_guest_comes_back_when_its_receiver_died(bed: Bed) -> N
         assert await here.uptime() > before
 
 
+@pytest.mark.slow
 async def test_a_saved_guest_goes_on_from_its_file(bed: Bed) -> None:
     """On the same host, after its first copy was destroyed."""
     async with ends(bed) as (here, _):
