@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from ..testbeds.xen import guests
 from ..testbeds.xen.bed import Bed
+from ..testbeds.xen.host import Host
 from ..testbeds.xen.wardens import Warden, wardens
+from .looks import alone
 
 pytestmark = [pytest.mark.live, pytest.mark.xen]
 
@@ -18,18 +21,8 @@ NAME = "web1"
 SECONDS = 600
 WATCHDOG = {"driver": "xen_wdt", "timeout": f"{SECONDS}s", "action": "pause"}
 
-
-async def saved_and_restored(here: Warden, _there: Warden) -> tuple[Warden, list[str]]:
-    """Take the domain through a file; return where it is then, and the alarms."""
-    await here.json("save", NAME, f"{here.folder}/save")
-    restored = await here.json("restore", f"{here.folder}/save")
-    return here, list(restored["alarms"])
-
-
-async def migrated(here: Warden, there: Warden) -> tuple[Warden, list[str]]:
-    """Move the domain to the other host; return where it is then, and the alarms."""
-    moved = await here.json("migrate", NAME, "--to", there.name)
-    return there, list(moved["alarms"])
+#: Takes the domain on from where it is; returns where it is then, and the alarms.
+Move = Callable[[Warden], Awaitable[tuple[Warden, list[str]]]]
 
 
 async def reading(warden: Warden) -> dict[str, Any]:
@@ -38,36 +31,51 @@ async def reading(warden: Warden) -> dict[str, Any]:
     return dict(status["watchdog"])
 
 
-@pytest.mark.time_limit(900)
-@pytest.mark.parametrize(
-    "ways",
-    [
-        (saved_and_restored, migrated),
-        pytest.param((migrated, saved_and_restored), marks=pytest.mark.slow),
-    ],
-    ids=["restore-migrate", "migrate-restore"],
-)
-async def test_a_raw_user_of_the_hypercall_is_told_to_be_unguarded(
-    bed: Bed, ways: Sequence[Any]
-) -> None:
+async def only_a_raw_user_is_told(here: Warden, move: Move) -> None:
     """Linux' own driver arms a new timer when it wakes, which is no alarm; a raw kicker cannot."""
-    async with wardens(bed) as (here, there):
-        await here.start(NAME, watchdog=WATCHDOG)
-        async with guests.console(here.host, NAME) as console:
-            await console.command(f"watchdog start {SECONDS}")
-        armed = await reading(here)
-        assert armed["armed"] == "armed"
-        assert 0 < armed["time_left_seconds"] <= SECONDS + 1
-        where, alarms = await ways[0](here, there)
-        assert alarms == []
-        assert (await reading(where))["armed"] == "armed"
+    await here.start(NAME, watchdog=WATCHDOG)
+    async with guests.console(here.host, NAME) as console:
+        await console.command(f"watchdog start {SECONDS}")
+    armed = await reading(here)
+    assert armed["armed"] == "armed"
+    assert 0 < armed["time_left_seconds"] <= SECONDS + 1
+    where, alarms = await move(here)
+    assert alarms == []
+    assert (await reading(where))["armed"] == "armed"
 
-        async with guests.console(where.host, NAME) as console:
-            await console.command("watchdog stop")
-            await console.command("load xen_privcmd unrestricted=1")
-            assert await console.command(f"xen kick start {SECONDS}") == "kicking 1"
-        where, (alarm,) = await ways[1](where, there if where is here else here)
-        assert alarm.startswith(f"watchdog-lost: the watchdog of {NAME} was armed before the move")
-        assert (await reading(where))["armed"] == "disarmed"
-        async with guests.console(where.host, NAME) as console:
-            assert await console.alive(timeout_seconds=30)
+    async with guests.console(where.host, NAME) as console:
+        await console.command("watchdog stop")
+        await console.command("load xen_privcmd unrestricted=1")
+        assert await console.command(f"xen kick start {SECONDS}") == "kicking 1"
+    where, (alarm,) = await move(where)
+    assert alarm.startswith(f"watchdog-lost: the watchdog of {NAME} was armed before the move")
+    assert (await reading(where))["armed"] == "disarmed"
+
+
+@pytest.mark.slow
+@pytest.mark.time_limit(1200)
+async def test_a_timer_that_a_restore_lost_is_told(host: Host) -> None:
+    """The domain goes through a file twice."""
+    numbers = itertools.count(1)
+
+    async def through_a_file(here: Warden) -> tuple[Warden, list[str]]:
+        path = f"{here.folder}/save{next(numbers)}"
+        await here.json("save", NAME, path)
+        return here, list((await here.json("restore", path))["alarms"])
+
+    async with alone(host) as warden:
+        await only_a_raw_user_is_told(warden, through_a_file)
+
+
+@pytest.mark.slow
+@pytest.mark.time_limit(2400)
+async def test_a_timer_that_a_migration_lost_is_told(bed: Bed) -> None:
+    """The domain moves there and back."""
+    async with wardens(bed) as (one, other):
+
+        async def to_the_other(here: Warden) -> tuple[Warden, list[str]]:
+            there = other if here is one else one
+            moved = await here.json("migrate", NAME, "--to", there.name)
+            return there, list(moved["alarms"])
+
+        await only_a_raw_user_is_told(one, to_the_other)
