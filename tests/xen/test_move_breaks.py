@@ -65,8 +65,9 @@ async def test_one_copy_goes_on_after_the_driver_was_killed(bed: Bed, point: str
     async with moving(bed) as move:
         since = await move.start()
         killed = await move.migrate(crash_at=point)
-        assert "the process that drove the move died" in killed.stderr
         where = (move.here, move.there)[POINTS[point]]
+        # The watcher settles it at once: a move that was released has arrived all the same.
+        assert killed.status == (1 if where is move.here else 0), killed.stderr
         await move.settled(where, since)
 
 
