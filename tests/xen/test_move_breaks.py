@@ -51,7 +51,7 @@ async def test_a_device_that_fails_at_start_leaves_the_domain_at_its_source(bed:
 
 #: Where the process that drives the move is killed, and the number of the host that goes on.
 POINTS = {
-    "link open after": 0,
+    "source engine precopy before": 0,
     "pre-switchover": 0,
     "before-continue": 0,
     "released-not-granted": 1,
