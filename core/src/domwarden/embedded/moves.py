@@ -80,9 +80,7 @@ class Moves:
         if copy.sending is not None:
             copy.sending.suspended_ns = self._hypervisor.clock.now_ns()
 
-    async def complete(
-        self, host: Host, name: str, migration: str, progress: OnProgress
-    ) -> None:
+    async def complete(self, host: Host, name: str, migration: str, progress: OnProgress) -> None:
         """Send the rest; the copy is DEPARTED afterwards."""
         copy = self._sending(host, name, migration)
         if copy.machine.state is RunState.DEPARTED:
