@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -56,6 +57,9 @@ class QemuBench:
 
     async def pass_seconds(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def now_seconds(self) -> float:
+        return time.monotonic()
 
     @contextlib.asynccontextmanager
     async def _console(self, engine: Engine) -> AsyncIterator[Console]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import pytest
 
@@ -35,6 +36,9 @@ class ProcessBench:
 
     async def pass_seconds(self, seconds):
         await asyncio.sleep(seconds)
+
+    def now_seconds(self):
+        return time.monotonic()
 
 
 @contextlib.asynccontextmanager

@@ -98,6 +98,10 @@ class FakeBench:
             fake.forward(host_of(one), seconds)
         await asyncio.sleep(0)
 
+    def now_seconds(self) -> float:
+        with fake.world(host_of(self.source)) as state:
+            return float(state["clock"])
+
 
 @contextlib.asynccontextmanager
 async def bench(directory: Path) -> AsyncIterator[FakeBench]:

@@ -137,6 +137,9 @@ class XenBench:
     async def pass_seconds(self, seconds: float) -> None:
         await asyncio.sleep(seconds * (SLOWER if seconds >= 1 else 1))
 
+    def now_seconds(self) -> float:
+        return time.monotonic() / SLOWER
+
 
 @contextlib.asynccontextmanager
 async def bench() -> AsyncIterator[XenBench]:

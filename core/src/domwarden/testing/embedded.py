@@ -71,3 +71,7 @@ class EmbeddedBench:
     async def pass_seconds(self, seconds: float) -> None:
         """Advance the clock."""
         await self.clock.spend(seconds)
+
+    def now_seconds(self) -> float:
+        """Read it."""
+        return self.clock.now_ns() / 1e9

@@ -70,6 +70,9 @@ class EngineBench(Protocol):
     async def pass_seconds(self, seconds: float) -> None:
         """Let time pass for guests and hosts."""
 
+    def now_seconds(self) -> float:
+        """Return what the clock shows by which that time passes; only differences count."""
+
 
 Maker = Callable[[], AbstractAsyncContextManager[EngineBench]]
 Check = Callable[[Maker], Awaitable[None]]

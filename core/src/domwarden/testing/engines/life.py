@@ -94,14 +94,16 @@ async def check_paused_clock(make: Maker) -> None:
     async with make() as bench:
         await started(bench)
         name = bench.definition.name
-        before = await bench.uptime(bench.source)
+        before, asked_at = await bench.uptime(bench.source), bench.now_seconds()
         await bench.source.pause(name)
         await see(bench, bench.source, RunState.PAUSED, "after pause")
         await bench.pass_seconds(3.0)
         await bench.source.resume(name)
         await see(bench, bench.source, RunState.RUNNING, "after resume")
         after = await bench.uptime(bench.source)
-        expect(after < before + 2.5, "a paused guest stands still")
+        # A slow hypervisor takes its time to pause and to resume; the bench's clock may be another.
+        passed_seconds = max(3.0, bench.now_seconds() - asked_at)
+        expect(after < before + passed_seconds - 0.5, "a paused guest stands still")
 
 
 @needs()
@@ -110,10 +112,12 @@ async def check_reset(make: Maker) -> None:
     async with make() as bench:
         await started(bench)
         await bench.pass_seconds(2.0)
-        before = await bench.uptime(bench.source)
+        before, asked_at = await bench.uptime(bench.source), bench.now_seconds()
         await bench.source.reset(bench.definition.name)
         expect(await bench.answers(bench.source), "a reset guest boots and answers")
-        expect(await bench.uptime(bench.source) < before, "a reset guest starts over")
+        after = await bench.uptime(bench.source)
+        # One that boots slowly may be up longer than the first was; never longer than since then.
+        expect(after < max(before, bench.now_seconds() - asked_at), "a reset guest starts over")
 
 
 @needs(Feature.GRACEFUL_STOP)
