@@ -18,8 +18,11 @@ def checked(directory: Path, text: str) -> list[str]:
     file = directory / "web1.yaml"
     file.write_text(text)
     answer = CliRunner().invoke(command, [str(file)])
-    assert answer.exit_code == bool(answer.stdout)
-    return answer.stdout.replace(f"{directory}/", "").splitlines()
+    if answer.exit_code == 0:
+        return []  # what is said then goes to the standard error, which old clicks mix in here
+    lines = answer.stdout.replace(f"{directory}/", "").splitlines()
+    assert lines
+    return lines
 
 
 def guarded(kind: str, driver: str, more: str = "") -> str:
