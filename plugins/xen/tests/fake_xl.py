@@ -159,7 +159,7 @@ def _monitor(host: Path, domid: str, config: dict[str, Any]) -> None:
     for number in range(3):
         os.dup2(null, number)
     log = host / "log" / f"xl-{config['name']}.log"
-    log.write_text(f"Waiting for domain {config['name']} (domid {domid}) to die\n")
+    log.write_text("")
     try:
         _watch(host, domid, config, log)
     except FileNotFoundError:
@@ -168,6 +168,7 @@ def _monitor(host: Path, domid: str, config: dict[str, Any]) -> None:
 
 
 def _watch(host: Path, domid: str, config: dict[str, Any], log: Path) -> None:
+    _note(log, f"Waiting for domain {config['name']} (domid {domid}) to die [pid {os.getpid()}]")
     while True:
         time.sleep(_MONITOR_SECONDS)
         with fake.world(host) as state:
@@ -177,8 +178,7 @@ def _watch(host: Path, domid: str, config: dict[str, Any], log: Path) -> None:
             code = domain["code"]
             if code is None:
                 continue
-            with log.open("a") as file:
-                file.write(f"Domain {domid} has shut down, reason code {code} 0x{code:x}\n")
+            _note(log, f"Domain {domid} has shut down, reason code {code} 0x{code:x}")
             if code == SUSPEND:
                 return  # "Domain has suspended. Done. Exiting now"
             action = config.get(_SETTINGS[code], "restart" if code == REBOOT else "destroy")
@@ -189,7 +189,16 @@ def _watch(host: Path, domid: str, config: dict[str, Any], log: Path) -> None:
             del state["domains"][domid]
             if not action.endswith("restart"):
                 return
+            _note(log, "Done. Rebooting now")
+            if state["lies"].get("restart") == "no":
+                return  # a hotplug script's time-out, for instance
             domid = _build(state, config, held=False)
+            _note(log, f"Waiting for domain {config['name']} (domid {domid}) to die [pid 1]")
+
+
+def _note(log: Path, line: str) -> None:
+    with log.open("a") as file:
+        file.write(f"{line}\n")
 
 
 def _receive(host: Path, arguments: list[str]) -> None:

@@ -1,7 +1,8 @@
 """Runs in dom0: serves commands, files and byte streams over TCP, one request a connection.
 
-A request is one line of JSON and the bytes it announces; an answer likewise. Only the standard
-library of Debian's Python is needed.
+The agent greets first: who connects knows then that dom0 itself has heard it. A request is one
+line of JSON and the bytes it announces; an answer likewise. Only the standard library of Debian's
+Python is needed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+_GREETING = b"dom0\n"
 _LINE_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
 
@@ -27,6 +29,7 @@ class RequestError(Exception):
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer one connection."""
     try:
+        writer.write(_GREETING)
         request = json.loads(await reader.readline())
         kind = request.pop("kind")
         if kind == "run":

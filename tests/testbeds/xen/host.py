@@ -268,8 +268,11 @@ class Host:
         return (self.folder / "qemu.log").read_text(errors="replace")
 
     def tail(self) -> str:
-        """Return the last lines of the console."""
-        return "\n".join(self.console_log().splitlines()[-_TAIL_LINES:])
+        """Return the last lines of the console, and how QEMU ended where it did."""
+        lines = self.console_log().splitlines()[-_TAIL_LINES:]
+        if self._process is not None and not self.alive():
+            lines.append(f"QEMU has ended with {self._process.returncode} {self.errors()}")
+        return "\n".join(lines)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:

@@ -65,6 +65,8 @@ class XenEngine(EngineContract):
         super().__init__(host)
         self._options = HostOptions(**host.settings("xen"))
         self._xl = Xl(self._options.xl)
+        #: Where xl's monitors write.
+        self._logs = Path(self._options.log_directory)
         self._facts: Facts | None = None
 
     @classmethod
@@ -110,7 +112,7 @@ class XenEngine(EngineContract):
 
     async def observe(self, name: str) -> Observation:
         """Look at one domain."""
-        return await observe.observe(self._files(name), self._xl)
+        return await observe.observe(self._files(name), self._xl, self._logs)
 
     async def domains(self) -> Sequence[str]:
         """Return every domain that has a record here."""
@@ -119,7 +121,7 @@ class XenEngine(EngineContract):
 
     def events(self, name: str) -> AsyncIterator[Event]:
         """Follow one domain's events."""
-        return events.follow(self._files(name), self._xl, Path(self._options.log_directory))
+        return events.follow(self._files(name), self._xl, self._logs)
 
     async def act(self, name: str, action: Action) -> None:
         """Do what a watchdog's action would do."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from domwarden.contract import EngineError, Event, EventKind
 
-from . import aftermath, devicemodel, finding, locking, monitor, notes
+from . import aftermath, devicemodel, finding, locking, monitor, notes, remaking
 from .files import Files
 from .following import CODE, Follower
 from .notes import DOMID
@@ -21,7 +21,8 @@ from .xl import SUSPEND, Row, Xl
 async def follow(files: Files, xl: Xl, logs: Path) -> AsyncGenerator[Event, None]:
     """Yield events until the domain is gone, then GONE.
 
-    Where xl's monitor is gone, what it would have done is done here, after the event was told.
+    Where xl's monitor is gone, or its restart failed, what it should have done is done here, after
+    the event was told.
     """
     record = Record.load(files.record)
     if record is not None and record.boot_id == boot_id():
@@ -88,6 +89,8 @@ class _Watch:
                 if CODE in event.data:  # whoever asks for the next one has heard of this end
                     _note_reported(self.files, int(event.data[DOMID]))
             if gone:
+                if await remaking.remake(self.files, self.xl, self.logs):
+                    continue
                 return
             acted = ended is not None and await self._settle(ended)
             if row is not None and fired:
@@ -102,7 +105,9 @@ class _Watch:
             return None  # a hung xl may wake; only the domain's end ends this
 
     def _copies(self, rows: list[Row]) -> list[Row]:
-        return finding.ours(rows, self.files.name, self.follower.record.uuid)
+        """Return the domain's copies; one without a name is none yet, or none any more."""
+        found = finding.ours(rows, self.files.name, self.follower.record.uuid)
+        return [row for row in found if row.name != finding.NAMELESS]
 
     async def _settle(self, row: Row) -> bool:
         if row.reason is None:

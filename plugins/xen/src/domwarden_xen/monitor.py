@@ -15,6 +15,7 @@ from pathlib import Path
 from .files import MARK, Files
 from .finding import INCOMING
 
+_BEGIN = re.compile(r"^Waiting for domain .* \(domid (?P<domid>\d+)\) to die", re.MULTILINE)
 _END = re.compile(r"^Domain (?P<domid>\d+) has shut down, reason code (?P<code>\d+)", re.MULTILINE)
 
 
@@ -54,18 +55,36 @@ def ends(log_directory: Path, name: str) -> list[End]:
     other names.
     """
     found: list[End] = []
-    for log in _logs(log_directory, name):
-        try:
-            text = log.read_text(errors="replace")
-        except OSError:
-            continue
+    for text in _texts(log_directory, name):
         found += [End(int(match["domid"]), int(match["code"])) for match in _END.finditer(text)]
     return found
+
+
+def unmade(log_directory: Path, name: str) -> End | None:
+    """Return the last end, unless a monitor has waited for a later domid since.
+
+    One that makes the domain again waits for it; if that fails it gives up without a word here.
+    """
+    last = max(ends(log_directory, name), key=lambda end: end.domid, default=None)
+    begun = [
+        int(match["domid"])
+        for text in _texts(log_directory, name)
+        for match in _BEGIN.finditer(text)
+    ]
+    return None if last is None or last.domid < max(begun, default=0) else last
 
 
 def log_signs(log_directory: Path, name: str) -> tuple[int, ...]:
     """Return what changes when a monitor writes something down."""
     return tuple(_size(log) for log in _logs(log_directory, name))
+
+
+def _texts(log_directory: Path, name: str) -> Iterator[str]:
+    for log in _logs(log_directory, name):
+        try:
+            yield log.read_text(errors="replace")
+        except OSError:
+            continue
 
 
 def _size(path: Path) -> int:

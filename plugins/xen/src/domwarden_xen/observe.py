@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from domwarden.contract import Action, EngineError, Observation, RunState
 
-from . import aftermath, finding, locking, monitor, moving
+from . import aftermath, finding, locking, monitor, moving, remaking
 from .files import Files
 from .record import Record, boot_id
 from .xl import CRASH, POWEROFF, REBOOT, SUSPEND, WATCHDOG, Row, Xl
@@ -75,7 +76,7 @@ def _unrecorded(name: str, rows: Sequence[Row]) -> Observation:
     return Observation(RunState.ABSENT)
 
 
-async def observe(files: Files, xl: Xl) -> Observation:
+async def observe(files: Files, xl: Xl, logs: Path) -> Observation:
     """Look at one domain; never raises for one that is absent or cannot be asked."""
     try:
         record = Record.load(files.record)
@@ -86,10 +87,17 @@ async def observe(files: Files, xl: Xl) -> Observation:
         moved = await moving.observe(files, xl, record)
         if moved is not None:
             return moved
-        seen = judge(files.name, record, await xl.rows())
+        rows = await xl.rows()
+        seen = judge(files.name, record, rows)
     except EngineError as error:
         return Observation(RunState.UNKNOWN, str(error))
     if seen.state is RunState.ENDED and (locking.held(files) or monitor.alive(files)):
         # Between the old domid and the new one of a restart there is nothing to see.
         return Observation(RunState.UNKNOWN, f"{seen.detail}; it is being ended or made again")
+    if not _finished(files.name, record, rows) and remaking.owed(files.name, record, logs):
+        return Observation(RunState.UNKNOWN, f"{seen.detail}; it is to be made again")
     return seen
+
+
+def _finished(name: str, record: Record, rows: Sequence[Row]) -> bool:
+    return any(row.name != finding.NAMELESS for row in finding.ours(rows, name, record.uuid))

@@ -40,6 +40,10 @@ class Record:
     leaving: str = ""
     #: Its outgoing stream is complete: it resumes only by an explicit command.
     departed: bool = False
+    #: It was taken apart to be made again, and is not there yet.
+    making: bool = False
+    #: How often in a row making it again has failed.
+    failures: int = 0
     #: The watchdog's action in the contract's words; empty without a watchdog.
     watchdog_action: str = ""
     #: It is guarded by a card in its device model, of which Xen knows nothing.

@@ -24,7 +24,11 @@ def check(files: Files, record: Record, row: Row) -> None:
 
 
 async def restart(files: Files, xl: Xl, record: Record, row: Row | None) -> int:
-    """Make the domain again and let it run; returns its new domid.  Hold the domain's lock."""
+    """Make the domain again and let it run; returns its new domid.  Hold the domain's lock.
+
+    Where it fails half-way, the record says that the domain is owed.
+    """
+    dataclasses.replace(record, making=True).save(files.record)
     if row is not None:
         await xl.destroy(row.domid)
     await xl.create(str(files.config), files.environment, held=True)
@@ -33,8 +37,9 @@ async def restart(files: Files, xl: Xl, record: Record, row: Row | None) -> int:
         raise EngineError(f"{files.name}: xl made it again, and it is not there")
     # The note comes first: whoever looks and sees the new domid finds it explained.
     notes.note(files, EventKind.RESET, made.domid)
+    fresh = dataclasses.replace(record, ran=True, migration="", received=False)
+    dataclasses.replace(fresh, making=False, failures=0).save(files.record)
     await xl.unpause(made.domid)
-    dataclasses.replace(record, ran=True, migration="", received=False).save(files.record)
     return made.domid
 
 
