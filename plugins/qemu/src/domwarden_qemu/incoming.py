@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Awaitable, Callable
 
@@ -13,7 +14,7 @@ from .arguments import STREAM_FD, command_line
 from .capabilities import Capabilities
 from .files import Files
 from .launch import launch
-from .monitor import Monitor
+from .monitor import Monitor, Session
 from .observe import UNDER_WAY
 from .record import Record
 from .schema import HostOptions
@@ -38,6 +39,9 @@ class QemuIncoming(Incoming):
         self._migration = migration
         self._options = options
         self._probe = probe
+        #: The connection on which this object has heard the move from its beginning on.
+        self._kept: contextlib.AsyncExitStack | None = None
+        self._heard: tuple[Session, moves.NextStatus] | None = None
 
     async def listen(
         self, definition: Definition, room: Room, source: Address | None = None
@@ -82,6 +86,8 @@ class QemuIncoming(Incoming):
                 message = f"{self._files.name}: the stream did not load: {words or 'no reason'}"
                 raise EngineError(message, hint=f"see {self._files.log}") from error
             raise
+        finally:
+            await self._let_go()
 
     async def activate(self, *, run: bool) -> None:
         """Note that this copy owns the domain, then let it run."""
@@ -105,15 +111,18 @@ class QemuIncoming(Incoming):
 
     async def discard(self) -> None:
         """Kill this copy and remove what is left of it."""
+        await self._let_go()
         await self._monitor.aclose()  # or it is lost with the process
         await ending.discard(self._files, self._migration)
 
     async def _open(self, source: Address | None) -> Address:
-        async with self._monitor.session(linger=True) as session:
+        async with contextlib.AsyncExitStack() as stack:
+            session = await stack.enter_async_context(self._monitor.session(linger=True))
             wanted = ["late-block-activate", "events"]
             if source is None:
                 wanted += ["return-path", "pause-before-switchover"]
             await moves.set_capabilities(session, *wanted)
+            self._heard = session, await stack.enter_async_context(moves.told(session))
             address: Address
             if source is not None:
                 uri, address = f"fd:{STREAM_FD}", source
@@ -124,6 +133,7 @@ class QemuIncoming(Incoming):
             await session.execute("migrate-incoming", {"uri": uri})
             if not address:
                 address = streams.tcp_address(await session.execute("query-migrate"))
+            self._kept = stack.pop_all()
         return address
 
     def _tcp(self) -> str:
@@ -133,21 +143,37 @@ class QemuIncoming(Incoming):
         return f"tcp:{shown}:{first}" + (f",to={last}" if first else "")
 
     async def _receive(self) -> None:
+        if self._heard is not None:
+            await self._until_completed(*self._heard)
+            return
         async with (
             self._monitor.session(linger=True) as session,
             moves.told(session) as next_status,
         ):
-            while True:
-                answer, status = await moves.look(session, timeout_seconds=3600)
-                if answer.get("status") == "completed" and status != "inmigrate":
-                    return
-                if answer.get("status") in ("failed", "cancelled"):
-                    raise moves.failure(self._files.name, answer)
-                # Its main loop is what loads the stream: a question would hold that up.
-                while (told := await next_status(_LOOK_SECONDS)) in UNDER_WAY:
-                    pass
-                if told == "completed":
-                    return  # the last thing that it does: its run state has changed before
+            if not await self._has_completed(session):
+                await self._until_completed(session, next_status)
+
+    async def _until_completed(self, session: Session, next_status: moves.NextStatus) -> None:
+        """Wait for QEMU's word; it is asked only where it says nothing, or that it failed.
+
+        Its main loop is what loads the stream: a question would hold that up.  ``completed`` is the
+        last thing that it does: its run state has changed before.
+        """
+        while (told := await next_status(_LOOK_SECONDS)) != "completed":
+            if told not in UNDER_WAY and await self._has_completed(session):
+                return
+
+    async def _has_completed(self, session: Session) -> bool:
+        answer, status = await moves.look(session, timeout_seconds=3600)
+        if answer.get("status") in ("failed", "cancelled"):
+            raise moves.failure(self._files.name, answer)
+        return answer.get("status") == "completed" and status != "inmigrate"
+
+    async def _let_go(self) -> None:
+        """Stop hearing; the connection lingers for the next step."""
+        kept, self._kept, self._heard = self._kept, None, None
+        if kept is not None:
+            await kept.aclose()
 
     def _record(self) -> Record:
         record = Record.load(self._files.record)

@@ -20,6 +20,8 @@ CAPABILITIES = (
     "events",
     "auto-converge",
 )
+#: Takes seconds; returns an empty string if QEMU told nothing for so long.
+NextStatus = Callable[[float], Awaitable[str]]
 MIGRATION_YANK = {"instances": [{"type": "migration"}]}
 
 
@@ -57,10 +59,9 @@ async def look(session: Session, *, timeout_seconds: float = 10.0) -> tuple[dict
 
 
 @contextlib.asynccontextmanager
-async def told(session: Session) -> AsyncGenerator[Callable[[float], Awaitable[str]]]:
+async def told(session: Session) -> AsyncGenerator[NextStatus]:
     """Hear QEMU from now on: give what waits for the next status of the move that it tells.
 
-    That function takes seconds, and returns an empty string if QEMU told nothing for so long.
     """
     async with session.hear("MIGRATION") as heard:
 
