@@ -6,7 +6,16 @@ import dataclasses
 from collections.abc import Iterator
 
 from domwarden.contract import End, RunState
-from domwarden.plan import Action, Decision, Fact, Next, View, settle
+from domwarden.plan import (
+    Action,
+    Decision,
+    EpochAnswer,
+    Fact,
+    Next,
+    View,
+    reclaim,
+    settle,
+)
 
 GONE = {RunState.ABSENT, RunState.ENDED}
 
@@ -28,6 +37,8 @@ class World:
     ran_there: bool = False
     source_died: bool = False
     destination_died: bool = False
+    #: The destination's host is off; when it comes back, only its journal is as it was.
+    off: bool = False
 
     def at_source(self, *facts: Fact, **changes: object) -> World:
         """Return the world with the source changed."""
@@ -88,7 +99,9 @@ def drive(world: World, step: int) -> World | None:
             return _activated(world)
         case "ran":
             return world.at_destination(Fact.RAN)
-        case "finish there" | "finish here" | "stopped":
+        case "finish there":
+            return world.at_source(Fact.RAN)  # with the intents to finish
+        case "finish here" | "stopped":
             return world  # durable with the end's last record
         case "stop":
             return _stopped(world)
@@ -131,7 +144,8 @@ def _activated(world: World) -> World | None:
 
 
 def _stopped(world: World) -> World:
-    assert world.ran_there, "a copy was destroyed before the other one ran"
+    known = world.ran_there or world.source.has(Fact.WRITTEN_OFF)
+    assert known, "a copy was destroyed before the other one ran"
     return world.at_source(state=RunState.ABSENT)
 
 
@@ -143,6 +157,10 @@ def _discarded(world: World) -> World:
 def perform(world: World, next_: Next) -> list[World]:
     """Return the worlds after each part of an action; the last one is the action done."""
     here = world.at_source if next_.end is End.SOURCE else world.at_destination
+    if next_.end is End.DESTINATION:
+        assert not world.off, "a host that is off was asked to act"
+        recovers = {Action.RECOVER_LATE, Action.RECOVER_EARLY, Action.DISCARD}
+        assert not (world.ran_there and next_.action in recovers), "what a guest wrote was undone"
     match next_.action:
         case Action.ABORT | Action.RELEASE:
             wanted = Decision.ABORTED if next_.action is Action.ABORT else Decision.RELEASED
@@ -172,6 +190,9 @@ def perform(world: World, next_: Next) -> list[World]:
             if activated is None:
                 return [granted]
             return [granted, activated, activated.at_destination(Fact.RAN)]
+        case Action.CONCEDE:
+            never = {Fact.NEVER_RAN} if world.destination.state is RunState.RECEIVED else set()
+            return [here(Fact.CONCEDED, *never)]
         case Action.RETURN:
             assert not world.ran_there, "a domain that ran was given back"
             gone = _discarded(world)
@@ -192,12 +213,17 @@ TERMINAL = {Action.DONE, Action.WAIT, Action.BROKEN}
 
 
 def asked(world: World, sight: tuple[bool, bool]) -> Next:
-    """Ask the plan, seeing both ends or one."""
+    """Ask the plan, seeing both ends or one; a host that is off is never seen."""
+    sight = (sight[0], sight[1] and not world.off)
     return settle(world.source if sight[0] else None, world.destination if sight[1] else None)
 
 
-def successors(world: World, deaths: int) -> Iterator[World]:
-    """Return every world that one event can make of this one."""
+def successors(world: World, deaths: int, *, reclaims: bool = False) -> Iterator[World]:
+    """Return every world that one event can make of this one.
+
+    With ``reclaims`` the destination's host may be switched off once, an operator may then ask for
+    the domain in either way, and the host may come back.
+    """
     if world.driver is not None:
         yield dataclasses.replace(world, driver=None)  # interrupted here
         if world.driver < len(STEPS):
@@ -207,10 +233,14 @@ def successors(world: World, deaths: int) -> Iterator[World]:
                 yield dataclasses.replace(after, driver=step, sent=step)
     else:
         for sight in SIGHTS:
+            if world.off and not sight[0]:
+                continue
             next_ = asked(world, sight)
             if next_.action not in TERMINAL:
                 yield from perform(world, next_)
         yield from _late_messages(world)
+    if reclaims:
+        yield from _fenced(world)
     if world.source_died + world.destination_died < deaths:
         if world.source.state not in GONE:
             dead = world.at_source(state=RunState.ENDED)
@@ -218,6 +248,28 @@ def successors(world: World, deaths: int) -> Iterator[World]:
         if world.destination.state not in GONE:
             dead = world.at_destination(state=RunState.ENDED)
             yield dataclasses.replace(dead, destination_died=True)
+
+
+def judged(world: World, *, cold: bool = False, own: int = 1) -> list[str]:
+    """Ask the rule whether the operator may reclaim; returns the codes of what is against it."""
+    answer = None if world.off else EpochAnswer(own, copy=world.destination.state not in GONE)
+    asked = reclaim(world.source, own, "b", {"b": answer}, fenced={"b"}, cold=cold)
+    return [refusal.code for refusal in asked.refusals]
+
+
+def _fenced(world: World) -> Iterator[World]:
+    """Switch the destination's host off, reclaim the domain, switch the host on again."""
+    if world.off:
+        for cold in (False, True):
+            if world.driver is None and not judged(world, cold=cold):
+                more = {Fact.WRITTEN_OFF} if cold else set()
+                assert cold or not world.source.has(Fact.RAN), "an outdated copy is to run"
+                yield world.at_source(Fact.RECLAIMED, *more)
+        yield dataclasses.replace(world, off=False)
+    elif not world.destination_died:
+        gone = world.at_destination(state=RunState.ABSENT)
+        # What is on its way to a host that is switched off never arrives.
+        yield dataclasses.replace(gone, driver=None, sent=-1, off=True, destination_died=True)
 
 
 def _late_messages(world: World) -> Iterator[World]:

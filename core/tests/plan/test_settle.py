@@ -11,14 +11,14 @@ from domwarden.plan import Action, Decision, Fact, View, contradiction, settle
 from .model import GONE, SIGHTS, STEPS, TERMINAL, World, asked, perform, successors
 
 
-def reachable(deaths: int) -> set[World]:
+def reachable(deaths: int, *, reclaims: bool = False) -> set[World]:
     """Return every world that any order of steps, interruptions, messages and deaths leads to."""
     seen = {World()}
     edge = [World()]
     while edge:
         world = edge.pop()
         assert world.running <= 1, world
-        for successor in successors(world, deaths):
+        for successor in successors(world, deaths, reclaims=reclaims):
             if successor not in seen:
                 seen.add(successor)
                 edge.append(successor)

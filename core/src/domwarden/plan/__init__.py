@@ -4,14 +4,17 @@ from domwarden.plan.blackout import BLACKOUT_KEY, predicted_blackout_seconds, wa
 from domwarden.plan.contradictions import contradiction
 from domwarden.plan.epochs import EpochAnswer, claim
 from domwarden.plan.order import JOB_STAGES, ORDER, SAVE_ORDER, Stage
+from domwarden.plan.reclaim import RECLAIM_EPOCHS, Verdict, reclaim
 from domwarden.plan.recovery import Begun, early, late
-from domwarden.plan.settle import Action, Next, settle
+from domwarden.plan.settle import Action, Next, may_have_run, settle
+from domwarden.plan.standing import Standing, owner, waits_for
 from domwarden.plan.views import Decision, Desired, Fact, View
 
 __all__ = [
     "BLACKOUT_KEY",
     "JOB_STAGES",
     "ORDER",
+    "RECLAIM_EPOCHS",
     "SAVE_ORDER",
     "Action",
     "Begun",
@@ -21,12 +24,18 @@ __all__ = [
     "Fact",
     "Next",
     "Stage",
+    "Standing",
+    "Verdict",
     "View",
     "claim",
     "contradiction",
     "early",
     "late",
+    "may_have_run",
+    "owner",
     "predicted_blackout_seconds",
+    "reclaim",
     "settle",
+    "waits_for",
     "watchdog_too_short",
 ]

@@ -19,7 +19,7 @@ def contradiction(source: View | None, destination: View | None) -> str | None:
         return None
     if source.decision is Decision.UNKNOWN:
         return "the source's journal does not say whether it released the domain"
-    kept = source.done or source.has(Fact.RETURNED)
+    kept = source.done or source.has(Fact.RETURNED) or source.has(Fact.RECLAIMED)
     if source.decision is Decision.RELEASED and source.state is RunState.RUNNING and not kept:
         return "the source released the domain, yet it runs there"
     if destination is None:
@@ -38,12 +38,18 @@ def _destination(view: View) -> str | None:
         return "the destination runs the domain without a grant"
     if view.has(Fact.RETURNED) and view.state is RunState.RUNNING and not view.done:
         return "the destination gave the domain back, yet it runs there"
+    if view.has(Fact.CONCEDED):
+        return _reclaimed(view)
     return None
 
 
 def _pair(source: View, destination: View) -> str | None:
     if source.has(Fact.RETURNED) and destination.has(Fact.RAN):
         return "the source took a domain back that had run at the destination"
+    if source.has(Fact.RECLAIMED):
+        return _reclaimed(destination)
+    if destination.has(Fact.CONCEDED):
+        return "the destination heard that the domain was reclaimed, and its source knows nothing"
     granted = destination.has(Fact.GRANTED)
     if source.decision is not Decision.RELEASED and granted:
         return "the destination was granted a domain that the source never released"
@@ -53,3 +59,13 @@ def _pair(source: View, destination: View) -> str | None:
         if not destination.has(Fact.READY):
             return "the source released the domain to a destination that was never ready"
     return None
+
+
+def _reclaimed(destination: View) -> str | None:
+    """Judge a host that came back although it was called gone for good; it may be a new one."""
+    if destination.done or destination.state not in {RunState.RUNNING, RunState.PAUSED}:
+        return None
+    return (
+        f"the domain was reclaimed by its source, yet a copy is {destination.state} at the"
+        " destination, which was called fenced: decide which copy is right"
+    )

@@ -25,7 +25,7 @@ class Action(enum.StrEnum):
     TAKE_BACK = "take-back"
     #: Source: let the suspended copy go again.
     RESUME = "resume"
-    #: Source: destroy the copy that was released.
+    #: Source: destroy the copy that was released, or written off.
     STOP = "stop"
     #: Destination: record that it takes no further step of this move.
     GIVE_UP = "give-up"
@@ -37,6 +37,8 @@ class Action(enum.StrEnum):
     ACTIVATE = "activate"
     #: Destination: record that its dead copy never ran and the source may have the domain back.
     RETURN = "return"
+    #: Destination: record that the domain was reclaimed, and never runs here in this move.
+    CONCEDE = "concede"
     #: Either: undo the devices begun at START or SYNC.
     RECOVER_LATE = "recover-late"
     #: Either: undo the devices begun only at PREPARE.
@@ -96,6 +98,8 @@ def _undecided(source: View, destination: View | None) -> Next:
 
 
 def _released(source: View, destination: View | None) -> Next:
+    if source.has(Fact.RECLAIMED):
+        return _reclaimed(source, destination)
     if source.has(Fact.RETURNED):
         return _back(source, destination, "the destination gave the domain back")
     if source.has(Fact.STOPPED):
@@ -187,10 +191,60 @@ def _back(source: View, destination: View | None, why: str) -> Next:
     return Next(Action.DONE, End.SOURCE)
 
 
+def _reclaimed(source: View, destination: View | None) -> Next:
+    """Bring a reclaimed domain back without its destination, which hears of it when it returns."""
+    why = "it was reclaimed"
+    if not source.done:
+        return Next(_reclaim_here(source), End.SOURCE, why)
+    if destination is None or destination.done or not destination.known:
+        return Next(Action.DONE, End.SOURCE)
+    return _concede(destination)
+
+
+def _reclaim_here(source: View) -> Action:
+    if not source.has(Fact.RECOVERED_LATE):
+        return Action.RECOVER_LATE
+    if source.has(Fact.WRITTEN_OFF):
+        if not source.has(Fact.RECOVERED_EARLY):
+            return Action.RECOVER_EARLY
+        return Action.CLOSE if source.has(Fact.STOPPED) else Action.STOP
+    if not source.has(Fact.RESUMED):
+        return Action.RESUME
+    return Action.CLOSE if source.has(Fact.RECOVERED_EARLY) else Action.RECOVER_EARLY
+
+
+def _concede(destination: View) -> Next:
+    """End the part of a destination whose domain was reclaimed; what may have run is kept."""
+    why = "the domain was reclaimed by its source"
+    if destination.state is RunState.UNKNOWN:
+        return Next(Action.WAIT, End.DESTINATION, "the destination's copy cannot be observed")
+    if not destination.has(Fact.CONCEDED):
+        return Next(Action.CONCEDE, End.DESTINATION, why)
+    if may_have_run(destination):
+        # Its disks may be newer than those of the source: nothing of them is undone.
+        return Next(Action.CLOSE, End.DESTINATION, why)
+    if destination.state is not RunState.ABSENT:
+        return Next(Action.DISCARD, End.DESTINATION, why)
+    if not destination.has(Fact.RECOVERED_LATE):
+        return Next(Action.RECOVER_LATE, End.DESTINATION, why)
+    if not destination.has(Fact.RECOVERED_EARLY):
+        return Next(Action.RECOVER_EARLY, End.DESTINATION, why)
+    return Next(Action.CLOSE, End.DESTINATION, why)
+
+
+def may_have_run(destination: View) -> bool:
+    """Say whether a destination's copy ran there, or may have; a command without answer counts."""
+    if destination.has(Fact.RAN):
+        return True
+    return destination.has(Fact.ACTIVATING) and not destination.has(Fact.NEVER_RAN)
+
+
 def _destination_alone(destination: View, *, source_is_file: bool) -> Next:
     """Decide for a destination whose source cannot be asked, or is a file."""
     if destination.done:
         return Next(Action.DONE, End.DESTINATION)
+    if destination.has(Fact.CONCEDED):
+        return _concede(destination)
     if destination.has(Fact.RAN):
         if not destination.has(Fact.FINISHED):
             return Next(Action.FINISH, End.DESTINATION)

@@ -53,11 +53,17 @@ class Fact(enum.StrEnum):
     ACTIVATING = "activating"
     #: Destination: the engine refused to run the copy, which then was seen dead.
     NEVER_RAN = "never-ran"
-    #: Destination: the copy was seen active here.
+    #: Destination: the copy was seen active here; source: it heard that from its destination.
     RAN = "ran"
     #: Destination: it saw its copy dead, which never ran, and gave the domain back;
     #: source: it took the domain back.
     RETURNED = "returned"
+    #: Source: a person's word that the destination's host is gone for good took the domain back.
+    RECLAIMED = "reclaimed"
+    #: Source, reclaimed: the suspended copy is destroyed, because it fits its disks no longer.
+    WRITTEN_OFF = "written-off"
+    #: Destination: it heard that the domain was reclaimed, and never lets it run in this move.
+    CONCEDED = "conceded"
     #: The domain's watchdog was seen armed before the move.
     ARMED = "armed"
     #: Source: something else than the move stopped the guest meanwhile, so an abort leaves it so.
