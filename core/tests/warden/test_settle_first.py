@@ -82,6 +82,7 @@ async def test_status_only_looks_while_another_process_acts(tmp_path: Path) -> N
         assert status.migration != ""
         assert [one.outcome for one in status.settled] == [Outcome.WAITING]
         assert status.settled[0].detail == "another process acts on domain web1"
+        assert (status.owner, status.operations[0].waits_for) == ("a", status.settled[0].detail)
         assert not any("journal" in point or "engine" in point for point in world.points)
         assert world.said == []
         assert status.as_json()["settled"][0]["outcome"] == "waiting"
@@ -100,11 +101,16 @@ async def test_status_shows_what_it_cannot_settle_as_it_is(tmp_path: Path) -> No
         assert status.state is RunState.DEPARTED
         assert status.settled[0].outcome is Outcome.WAITING
         assert "does not answer" in status.settled[0].detail
+        (move,) = status.operations
+        assert (status.owner, move.peer, move.end) == ("b", "b", "source")
+        assert move.waits_for.startswith("waits for b to say whether it runs web1")
+        assert move.waits_for.endswith("domwarden reclaim web1 --fenced b")
         assert status.broken == ""
         dead.clear()
         (status,) = await here.status()
     assert [one.outcome for one in status.settled] == [Outcome.ARRIVED]
     assert (status.state, status.moved_to) == (RunState.ABSENT, "b")
+    assert (status.owner, status.operations) == ("b", ())
     assert world.running() == ["b"]
 
 

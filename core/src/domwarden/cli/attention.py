@@ -18,8 +18,12 @@ def attention(status: DomainStatus) -> str:
     stuck = {Outcome.UNKNOWN, Outcome.WAITING, Outcome.BROKEN}
     tried = {one.migration: one for one in status.settled if one.outcome in stuck}
     found = []
-    if status.migration and status.migration not in tried:
-        found.append(f"unfinished migration {status.migration}")
+    for move in status.operations:
+        one = tried.pop(move.migration, None)
+        what = f"unfinished migration {move.migration}"
+        if one is not None and (one.busy or one.outcome is not Outcome.WAITING):
+            what = f"{what}: {one.outcome}"
+        found.append(f"{what}: {move.waits_for}" if move.waits_for else what)
     for migration, one in tried.items():
         what = f"migration {migration}" if migration else "start or stop"
         found.append(f"unfinished {what}: {one.outcome}: {one.detail}")

@@ -41,7 +41,7 @@ def state_words(status: DomainStatus) -> str:
 @host_option
 @json_option
 def command(domain: str | None, host_path: Path | None, as_json: bool) -> None:
-    """Show one DOMAIN, or all of this host.
+    """Show one DOMAIN, or all of this host: state, owner, and what is unfinished.
 
     What an earlier run left unfinished is settled first, as far as it goes now. While another
     process acts on a domain this only looks, and says so.
@@ -57,6 +57,7 @@ def command(domain: str | None, host_path: Path | None, as_json: bool) -> None:
             s.name,
             state_words(s),
             s.engine,
+            s.owner,
             s.epoch,
             watchdog_words(s.watchdog),
             s.expiries,
@@ -64,4 +65,5 @@ def command(domain: str | None, host_path: Path | None, as_json: bool) -> None:
         )
         for s in found
     ]
-    output.table(("domain", "state", "engine", "epoch", "watchdog", "expiries", "attention"), rows)
+    columns = ("domain", "state", "engine", "owner", "epoch", "watchdog", "expiries", "attention")
+    output.table(columns, rows)

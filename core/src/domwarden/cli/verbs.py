@@ -22,6 +22,7 @@ VERBS = {
     "guard": "Kick this machine's watchdogs as long as it is healthy.",
     "peer": "Answer another host's domwarden; it starts this by itself.",
     "recover": "Settle what an earlier run left unfinished.",
+    "reclaim": "Take a domain back from a host that is gone for good.",
     "demo": "Guard, hang and move a domain, and draw what happened.",
 }
 

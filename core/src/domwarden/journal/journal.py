@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from domwarden.contract import BrokenError, Expiry
 from domwarden.journal.records import (
     RECORD_VERSION,
+    DecisionRecord,
     DomainRecord,
     Entry,
     FactRecord,
@@ -149,6 +150,24 @@ class Journal:
             return Decision(row[0])
         except ValueError:
             return Decision.UNKNOWN
+
+    async def decided(self, migration: str) -> DecisionRecord | None:
+        """Return the durable decision about a move with its time, or None where there is none."""
+
+        def work() -> tuple[str, str, float] | None:
+            with self._store.reading() as connection:
+                query = "SELECT migration, decision, at FROM decisions WHERE migration = ?"
+                found: tuple[str, str, float] | None = connection.execute(
+                    query, (migration,)
+                ).fetchone()
+            return found
+
+        row = await self._run(work)
+        if row is None:
+            return None
+        known = {decision.value for decision in Decision}
+        decision = Decision(row[1]) if row[1] in known else Decision.UNKNOWN
+        return DecisionRecord(row[0], decision, float(row[2]))
 
     async def _load(self, cls: type[RecordT], query: str, *values: object) -> list[RecordT]:
         def work() -> list[str]:

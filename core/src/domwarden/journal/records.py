@@ -47,6 +47,7 @@ class HistoryKind(enum.StrEnum):
     ARRIVED = "arrived"
     DEPARTED = "departed"
     RETURNED = "returned"
+    RECLAIMED = "reclaimed"
     SAVED = "saved"
     RESTORED = "restored"
     ALARM = "alarm"

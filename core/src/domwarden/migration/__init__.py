@@ -13,6 +13,7 @@ from domwarden.migration.outcome import (
     Settled,
 )
 from domwarden.migration.outlook import Unfinished, outlook
+from domwarden.migration.reclaiming import Reclaimable, reclaim, reclaimable
 from domwarden.migration.restoring import ask_epochs, restore
 from domwarden.migration.saving import save
 from domwarden.migration.site import Ports, Site
@@ -29,6 +30,7 @@ __all__ = [
     "Observer",
     "Outcome",
     "Ports",
+    "Reclaimable",
     "Restored",
     "Saved",
     "Settled",
@@ -43,6 +45,8 @@ __all__ = [
     "migrate",
     "outlook",
     "plan_move",
+    "reclaim",
+    "reclaimable",
     "restore",
     "save",
 ]

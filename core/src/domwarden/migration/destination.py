@@ -26,7 +26,7 @@ from domwarden.migration.both import both
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.side import Side
 from domwarden.migration.site import Site
-from domwarden.plan import Action, Desired, Fact, View
+from domwarden.plan import RECLAIM_EPOCHS, Action, Desired, Fact, View, may_have_run
 
 #: Where a guest has to arm a new timer after a move, it is looked for this often.
 REARM_LOOK_SECONDS = 0.5
@@ -92,7 +92,7 @@ class DestinationSide(Side):
         return found
 
     def _willing(self) -> None:
-        if self.facts.keys() & {Fact.GAVE_UP, Fact.RETURNED} or self.record.done:
+        if self.facts.keys() & {Fact.GAVE_UP, Fact.RETURNED, Fact.CONCEDED} or self.record.done:
             raise PermanentError(
                 f"{self.site.host.name} gave the move {self.record.id} up",
                 hint="start a new one",
@@ -160,6 +160,8 @@ class DestinationSide(Side):
             return 0.0
         if Fact.RETURNED in self.facts:
             raise PermanentError(f"{self.site.host.name} gave {self.record.domain} back")
+        if Fact.CONCEDED in self.facts:
+            raise PermanentError(f"{self.record.domain} was reclaimed by {self.record.peer}")
         if Fact.GRANTED not in self.facts:
             raise BrokenError(f"{self.record.domain} was not granted to {self.site.host.name}")
         await self.note(Fact.ACTIVATING)
@@ -260,6 +262,25 @@ class DestinationSide(Side):
             entries[0] = DomainRecord(record.domain, epoch, Desired.SAVED, self.definition)
         await self.note(Fact.RETURNED, *entries, *self.undoing())
 
+    async def concede(self) -> None:
+        """Make durable that the source took the domain back, under an epoch newer than any here."""
+        view = await self.view()
+        if view.state in {RunState.RUNNING, RunState.PAUSED, RunState.UNKNOWN}:
+            raise BrokenError(f"{self.record.domain} is {view.state} on {self.site.host.name}")
+        record = self.record
+        epoch = record.epoch + RECLAIM_EPOCHS - 1
+        gone = DomainRecord(record.domain, epoch, Desired.MOVED, self.definition, record.peer)
+        happened = self.site.happened(record.domain, HistoryKind.RECLAIMED, record.peer)
+        never: list[Entry] = []
+        if view.state is RunState.RECEIVED and Fact.RAN not in self.facts:
+            never = [self.fact(Fact.NEVER_RAN)]  # as it is seen now, before it is destroyed
+        elif may_have_run(view):
+            await self.alarm(
+                f"{record.peer} reclaimed {record.domain}, which may have run here: what it wrote"
+                " to disks of this host is kept and belongs to no copy"
+            )
+        await self.note(Fact.CONCEDED, *never, gone, happened)
+
     async def close(self) -> None:
         """Mark this end as done; where the move went back, its devices are closed first.
 
@@ -268,7 +289,7 @@ class DestinationSide(Side):
         """
         if self.record.done:
             return
-        if Fact.RAN in self.facts:
+        if Fact.RAN in self.facts and Fact.CONCEDED not in self.facts:
             await self.site.supervise(self.definition)
         elif Fact.OPENED in self.facts:
             await self.close_devices()
@@ -294,6 +315,8 @@ class DestinationSide(Side):
             return {"ran_ago_seconds": await self.activate()}
         elif action is Action.RETURN:
             await self.give_back()
+        elif action is Action.CONCEDE:
+            await self.concede()
         elif action is Action.RECOVER_LATE:
             await self.recover_late()
         elif action is Action.RECOVER_EARLY:

@@ -96,7 +96,8 @@ def _stay(request: Request, make_hub: Callable[[Request, Observer], Hub]) -> Non
     from domwarden.migration.patience import keep_trying
 
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)  # whoever reads our output until its end is not held up
+    for standard in (1, 2):  # whoever reads our output until its end is not held up
+        os.dup2(nowhere, standard)
     with contextlib.suppress(DomwardenError, OSError):  # the next verb will meet it
         asyncio.run(keep_trying(lambda: make_hub(request, ignore), request.domain))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ from domwarden.migration.savefile import SaveEnd
 from domwarden.migration.settling import Settling
 from domwarden.migration.site import Ports, Site
 from domwarden.migration.source import SourceSide
+from domwarden.plan import Fact
 
 if TYPE_CHECKING:
     from domwarden.config import HostFile
@@ -164,7 +166,8 @@ class Hub:
                 found = await self._settle_record(record)
                 settled += [found] if found is not None else []
             except ConflictError as error:
-                settled.append(Settled(record.id, record.domain, Outcome.WAITING, error.message))
+                waiting = Settled(record.id, record.domain, Outcome.WAITING, error.message)
+                settled.append(dataclasses.replace(waiting, busy=True))
             except Exception as error:  # noqa: BLE001 - one domain's trouble must not keep others waiting
                 why = str(error) if isinstance(error, DomwardenError) else repr(error)
                 settled.append(Settled(record.id, record.domain, Outcome.BROKEN, why))
@@ -202,7 +205,9 @@ class Hub:
     async def _settle_source(self, record: MigrationRecord) -> Settled:
         source = SourceSide(self.site, record, self.observe)
         await source.recall()
-        return await self.run_settling(source, await self._far(record))
+        # A reclaimed domain stands still for nobody: its destination hears of it when it asks.
+        alone = Fact.RECLAIMED in source.facts and not record.done
+        return await self.run_settling(source, None if alone else await self._far(record))
 
     async def _far(self, record: MigrationRecord) -> FarEnd | None:
         if record.movement is Movement.SAVE:

@@ -21,8 +21,11 @@ class Outcome(enum.StrEnum):
     RESUMED = "resumed"
     #: The domain ended by itself at its source meanwhile; nothing of it was lost to the move.
     ENDED = "ended"
-    #: A start or a stop that was interrupted: the domain is stopped, its devices are closed.
+    #: A start or a stop that was interrupted, or a reclaimed domain whose copy was written off: the
+    #: domain is stopped, its devices are closed.
     STOPPED = "stopped"
+    #: A person took the domain back from a host that is gone for good; it is at its source.
+    RECLAIMED = "reclaimed"
     SAVED = "saved"
     RESTORED = "restored"
     #: The copy of a restore was given up; the save is as it was.
@@ -42,6 +45,8 @@ class Settled:
     outcome: Outcome
     detail: str = ""
     alarms: tuple[str, ...] = ()
+    #: Nobody tried: another process acts on the domain.
+    busy: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data."""

@@ -124,6 +124,7 @@ class Settling:
         if "ran_ago_seconds" in answer:
             seconds = self.source.seen_running(float(answer["ran_ago_seconds"]))
             self.blackout_seconds = seconds if seconds is not None else self.blackout_seconds
+            await self.source.intend_finish()
 
     def _done(self, source: View | None, destination: View | None) -> Settled:
         movement = self.record.movement
@@ -131,6 +132,8 @@ class Settling:
             ran = destination is not None and destination.has(Fact.RAN)
             arrived = Outcome.RESTORED if movement is Movement.RESTORE else Outcome.ARRIVED
             return self._settled(arrived if ran else Outcome.GIVEN_UP)
+        if source.has(Fact.RECLAIMED):
+            return self._reclaimed(source)
         if source.decision is Decision.RELEASED and not source.has(Fact.RETURNED):
             saved = movement is Movement.SAVE
             return self._settled(Outcome.SAVED if saved else Outcome.ARRIVED)
@@ -138,6 +141,15 @@ class Settling:
         if source.running and source.state is RunState.PAUSED:
             detail = "it stays paused at its source, because the move is not what stopped it"
         return self._settled(_back(source), detail)
+
+    def _reclaimed(self, source: View) -> Settled:
+        if source.has(Fact.WRITTEN_OFF):
+            detail = "its suspended copy was written off: start it from its file"
+            return self._settled(Outcome.STOPPED, detail)
+        # A move that was done before: wherever the domain is now, it is not left by this one.
+        if self.record.done or _back(source) is not Outcome.ENDED:
+            return self._settled(Outcome.RECLAIMED, f"{self.record.peer} was called gone for good")
+        return self._settled(Outcome.ENDED, "its suspended copy died: start it from its file")
 
     def _settled(self, outcome: Outcome, detail: str = "") -> Settled:
         alarms = self.source.alarms if self.source is not None else self._far_alarms

@@ -192,16 +192,17 @@ class Side(Ledger):
     async def recover_late(self) -> None:
         """Undo the devices begun at START or SYNC, last first, every one of them."""
         if Fact.RECOVERED_LATE not in self.facts:
-            await self._recover(late(self._begun()), running=False)
+            await self._recover(late(self.begun()), running=False)
             await self.note(Fact.RECOVERED_LATE)
 
     async def recover_early(self) -> None:
         """Undo the devices begun only at PREPARE, last first, every one of them."""
         if Fact.RECOVERED_EARLY not in self.facts:
-            await self._recover(early(self._begun()), running=self.record.running)
+            await self._recover(early(self.begun()), running=self.record.running)
             await self.note(Fact.RECOVERED_EARLY)
 
-    def _begun(self) -> list[Begun]:
+    def begun(self) -> list[Begun]:
+        """Return the devices whose part was begun and not undone yet."""
         return [
             Begun(part.device, part.position, part.step)
             for part in self.parts.values()
@@ -213,7 +214,7 @@ class Side(Ledger):
 
         While the domain stands still no write is spent on them alone.
         """
-        begun = self._begun()
+        begun = self.begun()
         return self.intents(Hook.RECOVER, [entry.device for entry in (*late(begun), *early(begun))])
 
     async def _recover(self, begun: list[Begun], *, running: bool) -> None:

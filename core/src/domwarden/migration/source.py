@@ -34,7 +34,7 @@ from domwarden.migration.both import both
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.side import Side
 from domwarden.migration.site import Site
-from domwarden.plan import Action, Decision, Desired, Fact, View
+from domwarden.plan import RECLAIM_EPOCHS, Action, Decision, Desired, Fact, View
 
 
 class SourceSide(Side):
@@ -178,10 +178,23 @@ class SourceSide(Side):
         happened = self.site.happened(record.domain, HistoryKind.RETURNED, record.peer)
         await self.note(Fact.RETURNED, back, happened, *self.undoing())
 
+    async def reclaim(self, *, cold: bool) -> None:
+        """Own the domain again by a person's word, under an epoch that no fenced host can have."""
+        record = self.record
+        desired = Desired.RUNNING if record.running else Desired.PAUSED
+        if cold:
+            desired = Desired.STOPPED
+        epoch = record.epoch + RECLAIM_EPOCHS
+        back = DomainRecord(record.domain, epoch, desired, record.definition)
+        happened = self.site.happened(record.domain, HistoryKind.RECLAIMED, record.peer)
+        more = [self.fact(Fact.WRITTEN_OFF)] if cold else []
+        await self.note(Fact.RECLAIMED, *more, back, happened, *self.undoing())
+
     # -- after the release
 
     def seen_running(self, ago_seconds: float) -> float | None:
         """Tell how long the domain stood still; None where this process did not suspend it."""
+        self.note_later(Fact.RAN)  # with the intents to finish
         return self._tell_blackout(What.UNKNOWN, ago_seconds)
 
     def _tell_blackout(self, what: What, ago_seconds: float) -> float | None:
@@ -195,8 +208,11 @@ class SourceSide(Side):
         return seconds
 
     async def intend_finish(self) -> None:
-        """Write the devices' intents to finish, while the other end still finishes."""
-        await self.intend(Hook.FINISH, self.left(Hook.FINISH))
+        """Write that the domain ran over there, and the devices' intents to finish.
+
+        From here on no word of a person makes this copy run again.
+        """
+        await self.write(*self.intents(Hook.FINISH, self.left(Hook.FINISH)), at="finish intents")
 
     async def finish(self) -> None:
         """Tell the devices that the domain is at its destination."""
@@ -205,7 +221,7 @@ class SourceSide(Side):
             self.note_later(Fact.FINISHED)  # with the end of the move
 
     async def stop(self) -> None:
-        """Destroy the released copy, then close its devices."""
+        """Destroy the released or written-off copy, then close its devices."""
         name = f"{self.record.domain}/stop"
         with self.herald.step("stop"):
             # Beside the hypervisor's end, which takes longer than a write.
@@ -214,7 +230,9 @@ class SourceSide(Side):
         await self.close_devices()
         record = self.record
         entries: list[Entry] = []
-        if record.movement is Movement.MIGRATE:
+        if Fact.WRITTEN_OFF in self.facts:
+            entries = [self.site.happened(record.domain, HistoryKind.ENDED)]
+        elif record.movement is Movement.MIGRATE:
             entries = [
                 DomainRecord(
                     record.domain, record.epoch, Desired.MOVED, record.definition, record.peer

@@ -11,18 +11,36 @@ from domwarden.contract import (
     Domain,
     DomwardenError,
     DriverError,
+    End,
+    Movement,
     Observation,
     Reading,
     RunState,
 )
-from domwarden.journal import DomainRecord
+from domwarden.journal import DomainRecord, MigrationRecord
 from domwarden.migration import Outcome, Settled, Site
-from domwarden.plan import Desired
+from domwarden.plan import Decision, Desired, Standing, View, owner, waits_for
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """An unfinished move of a domain, at this ``end``; ``peer`` is a host, or a save's path.
+
+    ``waits_for`` says in words what keeps it from its end; empty where the next verb ends it.
+    """
+
+    migration: str
+    movement: Movement
+    end: End
+    peer: str
+    waits_for: str
 
 
 @dataclasses.dataclass(frozen=True)
 class DomainStatus:
     """One domain of one host; ``broken`` is a sentence for a person, or empty.
+
+    ``owner`` is the host or the save that has the domain, as far as this host's journal knows.
 
     ``settled`` is what became of each move that an earlier run had left, when this look settled it
     or tried to; ``migration`` is the last that is still unfinished, or empty.
@@ -43,6 +61,8 @@ class DomainStatus:
     definition: Definition | None
     broken: str = ""
     settled: tuple[Settled, ...] = ()
+    owner: str = ""
+    operations: tuple[Operation, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the status as plain data."""
@@ -68,6 +88,7 @@ async def status_of(
         except DomwardenError as error:
             broken = broken or str(error)
     unfinished = await site.journal.unfinished(record.name)
+    standings = [await _standing(site, move) for move in unfinished]
     return DomainStatus(
         name=record.name,
         host=site.host.name,
@@ -78,6 +99,13 @@ async def status_of(
         epoch=record.epoch,
         moved_to=record.moved_to,
         migration=unfinished[-1].id if unfinished else "",
+        owner=owner(site.host.name, record.desired, record.moved_to, standings),
+        operations=tuple(
+            Operation(
+                move.id, move.movement, move.role, move.peer, _waits(move.id, standing, settled)
+            )
+            for move, standing in zip(unfinished, standings, strict=True)
+        ),
         watchdog=watchdog,
         expiries=len(await site.journal.expiries(record.name)),
         devices=devices,
@@ -85,6 +113,26 @@ async def status_of(
         broken=broken,
         settled=settled,
     )
+
+
+async def _standing(site: Site, move: MigrationRecord) -> Standing:
+    decided = await site.journal.decided(move.id)
+    decision = decided.decision if decided is not None else Decision.UNDECIDED
+    facts = frozenset(await site.journal.facts(move.id))
+    ago = site.ports.clock() - decided.at if decided is not None else None
+    view = View(decision=decision, facts=facts, running=move.running, done=move.done)
+    return Standing(move.domain, move.peer, move.role, move.movement, view, ago)
+
+
+def _waits(migration: str, standing: Standing, settled: tuple[Settled, ...]) -> str:
+    """Say what a move waits for: by its records, where nothing else is in the way."""
+    tried = next((one for one in settled if one.migration == migration), None)
+    if tried is not None and (tried.busy or tried.outcome is Outcome.BROKEN):
+        return tried.detail
+    words = waits_for(standing)
+    if tried is not None and tried.outcome is Outcome.WAITING:
+        return words or tried.detail
+    return words
 
 
 async def _watchdog(site: Site, definition: Definition) -> Reading | None:

@@ -30,6 +30,7 @@ from domwarden.migration import (
     Observer,
     Outcome,
     Ports,
+    Reclaimable,
     Restored,
     Saved,
     Settled,
@@ -38,6 +39,8 @@ from domwarden.migration import (
     migrate,
     outlook,
     plan_move,
+    reclaim,
+    reclaimable,
     restore,
     save,
 )
@@ -285,6 +288,26 @@ class Warden:
             async with self._acting(manifest.definition.name):
                 return await restore(self._hub, path, fenced=self._fenced)
 
+    async def reclaimable(
+        self, name: str, *, cold: bool = False, observer: Observer | None = None
+    ) -> Reclaimable:
+        """Say what a reclaim of a domain from the fenced hosts would do, and what is against it.
+
+        What needs nobody's word is settled first.
+        """
+        with self._heard_by(observer):
+            return await reclaimable(self._hub, name, fenced=self._fenced, cold=cold)
+
+    async def reclaim(
+        self, name: str, *, cold: bool = False, observer: Observer | None = None
+    ) -> Settled:
+        """Take a released domain back from the fenced host that it was released to.
+
+        With ``cold`` its suspended copy is destroyed instead of resumed.  Raises RefusedError.
+        """
+        with self._heard_by(observer):
+            return await reclaim(self._hub, name, fenced=self._fenced, cold=cold)
+
     async def _drive(self, request: Request) -> Result:
         """Have a process of its own do it, the one that waits if there is one."""
         spare, self._spare = self._spare, None
@@ -327,7 +350,8 @@ class Warden:
                 with self._hub.lock(record.name):
                     settled.append(await lifecycle.settle(self._hub, record))
             except ConflictError as error:
-                settled.append(Settled("", record.name, Outcome.WAITING, error.message))
+                waiting = Settled("", record.name, Outcome.WAITING, error.message, busy=True)
+                settled.append(waiting)
             except DomwardenError as error:
                 settled.append(Settled("", record.name, Outcome.BROKEN, str(error)))
         return [one for one in settled if one is not None]
