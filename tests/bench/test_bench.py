@@ -33,12 +33,13 @@ def check(found):
 
 
 def test_each_bench_measures_something_beside_a_peer():
-    found, _ = bench("cli", "dispatch", "check", "timers")
-    assert list(found) == ["cli", "dispatch", "check", "timers"]
+    found, _ = bench("cli", "dispatch", "check", "timers", "evacuate")
+    assert list(found) == ["cli", "dispatch", "check", "timers", "evacuate"]
     for one in found.values():
         check(one)
     assert found["cli"]["goals"]
     assert found["timers"]["goals"]
+    assert found["evacuate"]["goals"]
 
 
 @pytest.mark.live

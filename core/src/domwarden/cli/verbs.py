@@ -17,6 +17,7 @@ VERBS = {
     "watch": "Show watchdog expiries as they happen.",
     "plan": "Say everything that would block a migration; change nothing.",
     "migrate": "Move a running domain to another host.",
+    "evacuate": "Move every domain off this host.",
     "save": "Save a running domain to a directory.",
     "restore": "Bring a saved domain back.",
     "guard": "Kick this machine's watchdogs as long as it is healthy.",

@@ -51,6 +51,7 @@ from domwarden.contract.host_watchdog import HostWatchdog, WatchdogAbsentError
 from domwarden.contract.hotplug import Hotplug
 from domwarden.contract.jobs import TICKET_LIMIT_BYTES, Job, JobContext, JobResult, Ticket
 from domwarden.contract.machine import BusDevice, Machine, ResetKind, Timer
+from domwarden.contract.memory import available_memory_bytes
 from domwarden.contract.misfit import Misfit
 from domwarden.contract.qemu import QemuArgument, QemuHooks
 from domwarden.contract.refusals import Refusal
@@ -139,6 +140,7 @@ __all__ = [
     "WatchdogEntry",
     "WatchdogExtension",
     "XenHooks",
+    "available_memory_bytes",
     "duration",
     "hookimpl",
     "hookspec",

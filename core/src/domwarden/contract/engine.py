@@ -272,6 +272,13 @@ class Engine(abc.ABC):
     def control(self, name: str, protocol: type) -> object | None:
         """Return the typed handle of that protocol for the domain, or None. No I/O."""
 
+    async def free_memory_bytes(self) -> int | None:
+        """Return how much memory is left for domains here; None: not known, so nothing is refused.
+
+        An evacuation sends here no more than that.
+        """
+        return None
+
     def console(self, name: str) -> Path | None:
         """Return the Unix socket of the domain's serial console, or None. No I/O."""
         return None

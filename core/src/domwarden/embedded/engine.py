@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
@@ -20,6 +21,7 @@ from domwarden.contract import (
     Reading,
     Room,
     RunState,
+    available_memory_bytes,
 )
 from domwarden.embedded.backend import Backend, LocalBackend
 from domwarden.embedded.control import MachineControl
@@ -126,6 +128,10 @@ class EmbeddedEngine(Engine):
         """Read the watchdog's timer."""
         fields = dict(await self._backend.call("read_watchdog", {"name": name}))
         return Reading(armed=Armed(fields.pop("armed")), **fields)
+
+    async def free_memory_bytes(self) -> int | None:
+        """Return what is available to processes."""
+        return await asyncio.to_thread(available_memory_bytes)
 
     def control(self, name: str, protocol: type) -> object | None:
         """Return an EmbeddedControl, or None."""

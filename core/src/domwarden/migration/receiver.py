@@ -65,6 +65,9 @@ class Receiver:
         if message.step == "epoch":
             known = await self._site.epoch_answer(body["domain"], body["engine"], body["nonce"])
             return dataclasses.asdict(known)
+        if message.step == "memory":
+            engine = self._site.engine(body["engine"])
+            return {"free_bytes": await engine.free_memory_bytes()}
         if message.step == "test":
             return await self._test(message)
         if message.step == "settle":

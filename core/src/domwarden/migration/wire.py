@@ -36,7 +36,12 @@ _LONGEST_SILENCE_SECONDS = 3600.0
 #: How long an answer may take.  Steps are bounded at the peer, by its devices' and its engine's own
 #: time-outs, which count from a job's last report; this is for a peer that only seems to work.
 LONGEST_SECONDS = 6 * 3600.0
-_QUICK_SECONDS: Mapping[str, float] = {"epoch": 60.0, "look": 60.0, "settle": 900.0}
+_QUICK_SECONDS: Mapping[str, float] = {
+    "epoch": 60.0,
+    "memory": 60.0,
+    "look": 60.0,
+    "settle": 900.0,
+}
 
 
 class FrameError(ValueError):

@@ -3,6 +3,15 @@
 from domwarden.plan.blackout import BLACKOUT_KEY, predicted_blackout_seconds, watchdog_too_short
 from domwarden.plan.contradictions import contradiction
 from domwarden.plan.epochs import EpochAnswer, claim
+from domwarden.plan.evacuate import (
+    Evacuation,
+    Haven,
+    Leaver,
+    Limits,
+    Policy,
+    Trip,
+    next_trips,
+)
 from domwarden.plan.order import JOB_STAGES, ORDER, SAVE_ORDER, Stage
 from domwarden.plan.reclaim import RECLAIM_EPOCHS, Verdict, reclaim
 from domwarden.plan.recovery import Begun, early, late
@@ -21,10 +30,16 @@ __all__ = [
     "Decision",
     "Desired",
     "EpochAnswer",
+    "Evacuation",
     "Fact",
+    "Haven",
+    "Leaver",
+    "Limits",
     "Next",
+    "Policy",
     "Stage",
     "Standing",
+    "Trip",
     "Verdict",
     "View",
     "claim",
@@ -32,6 +47,7 @@ __all__ = [
     "early",
     "late",
     "may_have_run",
+    "next_trips",
     "owner",
     "predicted_blackout_seconds",
     "reclaim",

@@ -102,6 +102,11 @@ class Warden:
             await asyncio.to_thread(spare.discard)
         await self._hub.__aexit__(*exc)
 
+    @property
+    def hub(self) -> Hub:
+        """This host's part in moves."""
+        return self._hub
+
     # -- one domain's life
 
     async def start(self, definition: Definition, *, paused: bool = False) -> Definition:

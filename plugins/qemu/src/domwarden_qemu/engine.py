@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from domwarden.contract import (
     QemuHooks,
     Reading,
     Room,
+    available_memory_bytes,
 )
 from domwarden.contract import Engine as EngineContract
 
@@ -102,6 +104,10 @@ class QemuEngine(EngineContract):
     async def read_watchdog(self, name: str) -> Reading:
         """Read the card's timer out of the devices' state."""
         return await read(self._files(name), self._control(name), self._samples[name])
+
+    async def free_memory_bytes(self) -> int | None:
+        """Return what is available to processes."""
+        return await asyncio.to_thread(available_memory_bytes)
 
     def control(self, name: str, protocol: type) -> object | None:
         """Return the QMP handle."""
