@@ -27,8 +27,8 @@ MIB = 2**20
 #: Memory of the domains, in turn; each one's image fills all but a few pages of it.
 SIZES_MIB = (2, 3, 4, 5, 6)
 #: As many moves share the link at once, each with its part of it.
-STREAMS = 8
-STREAM_BYTES_PER_SECOND = 2 * MIB
+STREAMS = 16
+STREAM_BYTES_PER_SECOND = MIB
 GOAL = 1.15
 #: A debt of time this large is paid to the bandwidth limit, as the embedded engine does.
 PAY_SECONDS = 0.002

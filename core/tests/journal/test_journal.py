@@ -21,6 +21,7 @@ from domwarden.contract import (
     Step,
 )
 from domwarden.journal import (
+    DecisionRecord,
     DomainRecord,
     FactRecord,
     HistoryKind,
@@ -98,6 +99,19 @@ async def test_the_first_decision_stands(tmp_path: Path) -> None:
         assert await other.decide("m1", Decision.RELEASED, saved) is Decision.ABORTED
         assert await other.decision("m1") is Decision.ABORTED
         assert await other.saved("n1") is None
+
+
+async def test_a_decision_is_read_with_its_time(tmp_path: Path) -> None:
+    """And one of a later version's word is unknown, never none."""
+    async with Journal(tmp_path, clock=lambda: 7.5) as journal:
+        assert await journal.decided("m1") is None
+        await journal.decide("m1", Decision.RELEASED)
+        assert await journal.decided("m1") == DecisionRecord("m1", Decision.RELEASED, 7.5)
+    with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+        connection.execute("UPDATE decisions SET decision = 'postponed'")
+    connection.close()
+    async with Journal(tmp_path) as journal:
+        assert await journal.decided("m1") == DecisionRecord("m1", Decision.UNKNOWN, 7.5)
 
 
 async def test_an_epoch_only_grows(tmp_path: Path) -> None:

@@ -120,9 +120,12 @@ async def test_a_released_domain_is_taken_back(tmp_path: Path, point: str) -> No
         assert found.recovers == ("net", "disk")
         assert found.released_seconds_ago is not None
         assert found.as_json()["epoch"] == found.epoch
+        begun = len(world.points)
         settled = await here.reclaim("web1")
         assert (settled.outcome, settled.alarms) == (Outcome.RECLAIMED, ())
         assert world.memory("a") == MEMORY
+        durable = world.points.index("source journal reclaimed after")
+        assert not any(" engine " in point for point in world.points[begun:durable])
         recovered = [(device, step) for _, device, hook, step in world.said if hook == "recover"]
         assert recovered == [("net", "SYNC"), ("disk", "SYNC")]
         (status,) = await here.status()
@@ -390,20 +393,48 @@ async def test_a_fenced_host_that_runs_it_after_all_is_told_to_a_person(tmp_path
 
 
 async def test_a_late_grant_lets_nothing_run_that_was_reclaimed(tmp_path: Path) -> None:
-    """Whatever was on its way when the host was called fenced."""
+    """Whatever was on its way when the host was called fenced, as soon as it heard of it."""
     world = World(tmp_path)
-    await left_at(world, RELEASED)
+    await left_at(world, GRANTED)
     unreachable(world)
     async with fenced(world) as here:
         await here.reclaim("web1")
     switch_on(world)
+
+    def die() -> None:
+        raise Killed
+
     async with warden(world, "b") as there:
         (record,) = await there._hub.site.journal.unfinished()
+        world.on_point = {"destination journal conceded after": die}
+        with pytest.raises(Killed):
+            await there.recover()
+        assert Fact.CONCEDED in await there._hub.site.journal.facts(record.id)
+    for step in ("grant", "activate", "start"):
+        async with warden(world) as here:
+            link = await here._hub.link("b")
+            with pytest.raises(PermanentError, match=r"was reclaimed by a|gave the move"):
+                await link.send(Message(record.id, step))
+        assert world.states() == {"a": "running", "b": "received"}
+    async with warden(world, "b") as there:
         await there.recover()
-        facts = await there._hub.site.journal.facts(record.id)
-        assert Fact.CONCEDED in facts
-    async with warden(world) as here:
-        link = await here._hub.link("b")
-        with pytest.raises(PermanentError, match="gave the move"):
-            await link.send(Message(record.id, "grant"))
     assert world.states() == {"a": "running", "b": "absent"}
+
+
+async def test_the_rest_of_a_reclaim_asks_no_silent_host(tmp_path: Path) -> None:
+    """A guest that stands still does not wait for time-outs of a host that is gone."""
+    world = World(tmp_path)
+    await left_at(world, RELEASED)
+    await switch_off(world)
+
+    def die() -> None:
+        raise Killed
+
+    world.on_point = {"source journal reclaimed after": die}
+    assert await killed_at(world, None, cold=False)
+    world.wrap_link = lambda _peer, _link: pytest.fail("a host that is gone was asked")
+    world.slept.clear()
+    async with warden(world) as here:
+        assert [one.outcome for one in await here.recover()] == [Outcome.RECLAIMED]
+    assert world.running() == ["a"]
+    assert world.slept == []

@@ -199,8 +199,10 @@ class Warden:
                 await self._hub.site.keep_supervised(record.name)
 
     async def _records(self, name: str | None) -> list[DomainRecord]:
-        records = await self._hub.site.journal.domains()
-        return [record for record in records if name in {None, record.name}]
+        if name is None:
+            return await self._hub.site.journal.domains()
+        record = await self._hub.site.journal.domain(name)
+        return [record] if record is not None else []
 
     async def live(self, name: str) -> Definition:
         """Return what a domain was really started with; raises PermanentError."""
