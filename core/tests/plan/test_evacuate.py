@@ -42,6 +42,7 @@ def run(
         assert planned == next_trips(leaving, list(to), so_far, limits=bounds, policy=policy)
         for trip in planned:
             assert trip not in begun
+            assert trip.domain not in so_far.given_up
             assert trip.domain not in {t.domain for t in so_far.arrived | so_far.under_way}
             so_far = so_far.begun(trip)
             begun.append(trip)
