@@ -8,7 +8,7 @@ VENV := $(abspath $(or $(DOMWARDEN_VENV),.venv))
 ENGINE ?= embedded
 PYTHON ?= python3
 PYPROJECTS := $(wildcard core/pyproject.toml plugins/*/pyproject.toml examples/*/pyproject.toml)
-EDITABLE := $(foreach path,$(PYPROJECTS),--editable ./$(dir $(path)))
+EDITABLE := $(foreach path,$(PYPROJECTS),--editable './$(dir $(path))$(if $(filter core/%,$(path)),[pki])')
 
 # The guest's kernel and busybox are fetched and unpacked, not installed; the compiler makes the rest of it.
 GUEST_PACKAGES := qemu-system-x86 qemu-utils swtpm swtpm-tools iproute2 gcc libc6-dev

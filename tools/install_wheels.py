@@ -25,20 +25,28 @@ def main() -> None:
     """Build what is out of date, then install it into the environment of this interpreter."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheels", type=Path, help="directory that keeps the built wheels")
-    parser.add_argument("folders", nargs="*", help="distributions, as in plugins/blk; none: all")
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        help="distributions, as in plugins/blk or core[pki]; none: all with all extras",
+    )
     parser.add_argument("--oldest", action="store_true", help="with the oldest libraries allowed")
     options = parser.parse_args()
-    known = {each.folder: each for each in distributions()}
+    known = {each.folder: (each, "") for each in distributions()}
+    whole = []
+    for each in distributions():
+        known |= {f"{each.folder}[{extra}]": (each, f"[{extra}]") for extra in each.extras}
+        whole.append((each, f"[{','.join(each.extras)}]" if each.extras else ""))
     unknown = set(options.folders) - set(known)
     if unknown:
         parser.error(f"no such distribution: {', '.join(sorted(unknown))}")
-    wanted = [known[folder] for folder in options.folders or known]
+    wanted = [known[folder] for folder in options.folders] or whole
     with _locked(options.wheels):
-        paths = [_wheel(each, options.wheels) for each in wanted]
-    _install(wanted, paths, oldest=options.oldest)
+        paths = [f"{_wheel(each, options.wheels)}{extras}" for each, extras in wanted]
+    _install([each for each, _ in wanted], paths, oldest=options.oldest)
 
 
-def _install(wanted: list[Distribution], paths: list[Path], *, oldest: bool) -> None:
+def _install(wanted: list[Distribution], paths: list[str], *, oldest: bool) -> None:
     command = [_uv(), "pip", "install", "--quiet", "--python", sys.executable]
     for distribution in wanted:
         # Same name, same version, other content: without this uv keeps the wheel of the last run.
@@ -48,7 +56,7 @@ def _install(wanted: list[Distribution], paths: list[Path], *, oldest: bool) -> 
             constraints.writelines(f"{name}=={old}\n" for name, old in lower_bounds().items())
             constraints.flush()
             command += ["--constraint", constraints.name]
-        subprocess.run([*command, *map(str, paths)], check=True, timeout=INSTALL_LIMIT_SECONDS)
+        subprocess.run([*command, *paths], check=True, timeout=INSTALL_LIMIT_SECONDS)
 
 
 def _wheel(distribution: Distribution, wheels: Path) -> Path:

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import tomllib
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +21,8 @@ class Distribution:
     version: str
     dependencies: tuple[str, ...]
     entry_points: Mapping[str, Mapping[str, str]]
+    #: What some users install besides, as in ``domwarden[pki]``.
+    extras: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def package(self) -> str:
@@ -45,7 +48,7 @@ def lower_bounds() -> dict[str, str]:
     own = {each.name for each in every}
     bounds: dict[str, str] = {}
     for distribution in every:
-        for requirement in distribution.dependencies:
+        for requirement in chain(distribution.dependencies, *distribution.extras.values()):
             match = _LOWER_BOUND.match(requirement)
             if match is None:
                 raise ValueError(f"{distribution.folder}: {requirement!r} has no lower bound")
@@ -66,6 +69,7 @@ def _read(path: Path) -> Distribution:
         name=project["name"],
         version=project["version"],
         dependencies=tuple(project.get("dependencies", ())),
+        extras={k: tuple(v) for k, v in project.get("optional-dependencies", {}).items()},
         entry_points={
             **project.get("entry-points", {}),
             **({"console_scripts": project["scripts"]} if "scripts" in project else {}),

@@ -1,5 +1,6 @@
 """Nothing that a user or a plugin author can name is undocumented; links lead somewhere."""
 
+import dataclasses
 import importlib
 import re
 import tomllib
@@ -11,7 +12,7 @@ import pytest
 from workspace import ROOT, distributions
 
 from domwarden.cli.verbs import VERBS
-from domwarden.config import CheckKind, guard_keys, keys
+from domwarden.config import CheckKind, Tls, guard_keys, keys
 from domwarden.contract import DeviceHooks, EmbeddedHooks, QemuHooks, XenHooks
 from domwarden.plan import JOB_STAGES
 from domwarden.plugins import Kind, installed, load
@@ -73,6 +74,7 @@ def test_each_key_of_the_host_file_is_documented() -> None:
     """Each key that the core reads of a host file has its row."""
     own = {*keys.host_keys().keys, "peers", "drivers"}
     own |= {f"peers.NAME.{key}" for key in keys.peer_keys().keys}
+    own |= {f"tls.{field.name}" for field in dataclasses.fields(Tls)}
     assert HOST.rows("The host") == own
 
 
@@ -142,13 +144,20 @@ def _verb(name: str) -> click.Command:
     return command
 
 
+def _parameters(command: click.Command) -> list[click.Parameter]:
+    """Return what a verb takes, or what its own verbs take."""
+    if not isinstance(command, click.Group):
+        return command.params
+    return [parameter for each in command.commands.values() for parameter in each.params]
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_and_option_is_documented(verb) -> None:
     """Each verb has its section with its arguments, options and nothing that it does not take."""
     section = CLI.section(f"`{verb}`")
     assert section, f"docs/cli.md has no section `{verb}`"
     options: set[str] = set()
-    for parameter in _verb(verb).params:
+    for parameter in _parameters(_verb(verb)):
         if isinstance(parameter, click.Argument):
             name = parameter.metavar or str(parameter.name).upper()
             assert name in section, f"argument {name}"

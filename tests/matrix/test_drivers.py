@@ -86,6 +86,17 @@ def test_each_driver_loads_and_speaks_this_contract() -> None:
     }
 
 
+@pytest.mark.skipif(
+    MATRIX not in {"core", "all"}, reason="not an environment that has the core's extras"
+)
+def test_the_extras_are_installed_where_their_tests_run() -> None:
+    """The tests that skip without them do not skip there."""
+    wanted = {name for each in installed() for needs in each.extras.values() for name in needs}
+    assert wanted
+    for requirement in wanted:
+        assert importlib.metadata.version(requirement.partition(">=")[0])
+
+
 def test_installed_versions_are_those_of_the_sources() -> None:
     """No older build of a distribution is under test."""
     assert {each.name: importlib.metadata.version(each.name) for each in installed()} == {

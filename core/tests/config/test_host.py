@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from domwarden.config import HostFile, Peer, check_files, load_host
+from domwarden.config import Address, HostFile, Peer, Tls, check_files, load_host
 from domwarden.contract import ConfigError, Host
 
 from .drivers import HOST
@@ -30,6 +32,52 @@ def test_a_peer_may_be_reached_by_a_command(tmp_path: Path):
     assert load_host(file).peers == {"beta": beta}
 
 
+def test_a_peer_may_be_reached_at_an_address(tmp_path: Path):
+    file = tmp_path / "alpha.yaml"
+    file.write_text(
+        "host: alpha\nlisten: 10.0.0.1\ntls: {key: mine.key}\n"
+        "peers: {beta: {address: '[fd00::2]:7000'}, gamma: {address: gamma}}\n"
+    )
+    read = load_host(file)
+    assert read.peers["beta"] == Peer("beta", address=Address("fd00::2", 7000))
+    assert read.peers["gamma"].address == Address("gamma", 16519)
+    assert read.listen == Address("10.0.0.1")
+    usual = Path("/etc/domwarden/pki")
+    assert read.credentials == Tls(
+        usual / "authority.pem", usual / "alpha.pem", tmp_path / "mine.key"
+    )
+
+
+@given(
+    st.builds(
+        Address,
+        st.from_regex(r"[a-z0-9_][a-z0-9_.-]{0,30}", fullmatch=True)
+        | st.ip_addresses(v=6).map(str),
+        st.integers(1, 65535),
+    )
+)
+def test_an_address_reads_as_it_is_written(address: Address):
+    assert Address.parse(str(address)) == address
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[\[\]:a-z0-9.]+", fullmatch=True))
+def test_no_text_is_an_address_that_cannot_be_written(text: str):
+    try:
+        found = Address.parse(text)
+    except ValueError:
+        return
+    assert Address.parse(str(found)) == found
+    assert found.host
+    assert 0 < found.port < 65536
+
+
+def test_without_any_a_host_has_the_usual_files_of_its_name(tmp_path: Path):
+    file = tmp_path / "alpha.yaml"
+    file.write_text("host: alpha\n")
+    assert load_host(file).credentials == Tls.usual("alpha")
+    assert str(load_host(file).listen) == "*:16519"
+
+
 def test_a_name_is_enough(tmp_path: Path):
     file = tmp_path / "alpha.yaml"
     file.write_text("host: 1-alpha.example\n")
@@ -47,8 +95,16 @@ def test_a_name_is_enough(tmp_path: Path):
         ),
         ("host: a\npeers: [b]", "2:8: peers: wrong value, a list: expected a mapping"),
         ("host: a\npeers: {b: c}", "2:9: peers.b: wrong value 'c': expected a mapping"),
-        ("host: a\npeers: {b: {}}", "2:9: peers.b: has no way to be reached: write either config"),
-        ("host: a\npeers: {b: {config: c, command: [d]}}", "2:9: peers.b: has two ways to be"),
+        ("host: a\npeers: {b: {}}", "2:9: peers.b: has no way to be reached: write one of: add"),
+        ("host: a\npeers: {b: {config: c, command: [d]}}", "2:9: peers.b: has 2 ways to be"),
+        ("host: a\npeers: {b: {address: c, command: [d]}}", "2:9: peers.b: has 2 ways to be"),
+        ("host: a\npeers: {b: {address: 'c:d'}}", "2:22: peers.b.address: wrong value 'c:d': exp"),
+        ("host: a\npeers: {b: {address: 7}}", "peers.b.address: wrong value '7': expected HOST:"),
+        ("host: a\npeers: {b: {address: 'c:65536'}}", "wrong value 'c:65536': expected HOST:PORT"),
+        ("host: a\nlisten: fd00::1", "2:9: listen: wrong value 'fd00::1': expected HOST:PORT"),
+        ("host: a\ntls: {cert: c}", "2:7: tls.cert: unknown key 'cert': valid: authority, cert"),
+        ("host: a\ntls: c", "2:6: tls: wrong value 'c': expected a mapping"),
+        ("host: a\ntls: {key: 5}", "2:12: tls.key: wrong value '5': expected a path"),
         ("host: a\npeers: {b: {command: []}}", "peers.b.command: wrong value"),
         ("host: a\npeers: {b: {command: ssh}}", "peers.b.command: wrong value 'ssh'"),
         (

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import OutcomeUnknownError, PermanentError, TransientError
-from domwarden.migration import Message, command, commandlink, wire
+from domwarden.migration import Message, command, peerlink, wire
 from domwarden.migration.command import Command
-from domwarden.migration.commandlink import CommandLink
+from domwarden.migration.peerlink import PeerLink
 
 #: A peer that answers each message with its own process's number.
 ECHO = """
@@ -32,11 +32,13 @@ for line in sys.stdin:
 """
 
 
-def link(*words: str, silence_seconds: float | None = None) -> CommandLink:
-    return CommandLink("b", words, lambda _: None, Command.start, silence_seconds=silence_seconds)
+def link(*words: str, silence_seconds: float | None = None) -> PeerLink:
+    return PeerLink(
+        "b", lambda: Command.start("b", words), lambda _: None, silence_seconds=silence_seconds
+    )
 
 
-async def ask(way: CommandLink, step: str = "look") -> int:
+async def ask(way: PeerLink, step: str = "look") -> int:
     return int((await way.send(Message("m", step)))["pid"])
 
 
@@ -110,8 +112,8 @@ async def test_a_command_that_does_not_greet_is_ended_and_waited_for_shorter_nex
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A guest may stand still while a dead host is asked again."""
-    monkeypatch.setattr(commandlink, "START_SECONDS", 0.2)
-    monkeypatch.setattr(commandlink, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(peerlink, "START_SECONDS", 0.2)
+    monkeypatch.setattr(peerlink, "AGAIN_SECONDS", 0.1)
     way = link(sys.executable, "-c", "import time; time.sleep(600)")
     with pytest.raises(TransientError, match=r"no greeting in 0\.2 s"):
         await ask(way)
@@ -123,7 +125,7 @@ async def test_a_host_that_may_be_silent_for_long_may_greet_as_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One factor for a slow host: greeting, and every word after it."""
-    monkeypatch.setattr(commandlink, "START_SECONDS", 0.2)
+    monkeypatch.setattr(peerlink, "START_SECONDS", 0.2)
     waits = (sys.executable, "-c", "import time; time.sleep(600)")
     way = link(*waits, silence_seconds=30.0)
     with pytest.raises(TransientError, match=r"no greeting in 0\.4 s"):
@@ -148,7 +150,7 @@ async def test_a_peer_that_goes_on_by_itself_is_left_alone(
 async def test_a_peer_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it makes of its input's end, or of a request to go."""
     monkeypatch.setattr(command, "KILL_SECONDS", 0.2)
-    monkeypatch.setattr(commandlink, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(peerlink, "CLOSE_SECONDS", 0.1)
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     way = link(sys.executable, "-c", f"{deaf}\n{ECHO}\ntime.sleep(600)")
     pid = await ask(way)

@@ -21,6 +21,7 @@ VERBS = {
     "save": "Save a running domain to a directory.",
     "restore": "Bring a saved domain back.",
     "guard": "Kick this machine's watchdogs as long as it is healthy.",
+    "pki": "Make the certificates with which hosts know each other.",
     "peer": "Answer another host's domwarden; it starts this by itself.",
     "recover": "Settle what an earlier run left unfinished.",
     "reclaim": "Take a domain back from a host that is gone for good.",

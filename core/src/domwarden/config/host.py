@@ -10,6 +10,7 @@ from typing import Any
 
 from domwarden.config import keys
 from domwarden.config.domain import is_mapping
+from domwarden.config.link import Address, Tls
 from domwarden.config.nodes import Mapping, Mark, Node
 from domwarden.config.report import Report
 from domwarden.config.schemas import host_section
@@ -24,13 +25,14 @@ _SECTIONS = ("peers", "drivers")
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """Another host: its name, and its host file here or the command that reaches it."""
+    """Another host: its name, and the one way to it: an address, a command, its host file here."""
 
     name: str
     config: Path | None = None
     command: tuple[str, ...] = ()
-    #: How long one that a command reaches may say nothing until it counts as gone.
+    #: How long one on another machine may say nothing until it counts as gone.
     silence_seconds: float = 15.0
+    address: Address | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,15 @@ class HostFile:
 
     host: Host
     peers: AbstractMapping[str, Peer] = dataclasses.field(default_factory=dict)
+    #: Where its peers reach it.
+    listen: Address = dataclasses.field(default_factory=Address)
+    #: None where the file names none: those of its name in the usual directory.
+    tls: Tls | None = None
+
+    @property
+    def credentials(self) -> Tls:
+        """The files that its links use."""
+        return self.tls or Tls.usual(self.host.name)
 
 
 def read_host(root: Mapping, directory: Path, report: Report) -> HostFile | None:
@@ -52,7 +63,16 @@ def read_host(root: Mapping, directory: Path, report: Report) -> HostFile | None
         drivers = _drivers(root, report)
     if own is None or report.problems:
         return None
-    return HostFile(Host(own["host"], Path(own["state"]), drivers), peers)
+    host = Host(own["host"], Path(own["state"]), drivers)
+    listen = Address.parse(own["listen"]) if "listen" in own else Address()
+    return HostFile(host, peers, listen, _tls(own))
+
+
+def _tls(own: AbstractMapping[str, Any]) -> Tls | None:
+    if "tls" not in own:
+        return None
+    given = {key: Path(path) for key, path in own["tls"].items()}
+    return dataclasses.replace(Tls.usual(own["host"]), **given)
 
 
 def _peers(root: Mapping, report: Report) -> dict[str, Peer]:
@@ -68,12 +88,18 @@ def _peers(root: Mapping, report: Report) -> dict[str, Peer]:
             read = check(report, keys.peer_keys(), entry, path, at=mark)
             if read is None:
                 continue
-            if ("config" in read) is ("command" in read):
-                what = "has two ways" if "config" in read else "has no way"
-                report.add(mark, path, f"{what} to be reached", "write either config or command")
+            ways = [way for way in ("address", "command", "config") if way in read]
+            if len(ways) != 1:
+                what = f"has {len(ways)} ways to be reached" if ways else "has no way to be reached"
+                report.add(mark, path, what, "write one of: address, command, config")
                 continue
-            config = Path(read["config"]) if "config" in read else None
-            found[name] = Peer(name, config, tuple(read.get("command", ())), read["silence"])
+            found[name] = Peer(
+                name,
+                Path(read["config"]) if "config" in read else None,
+                tuple(read.get("command", ())),
+                read["silence"],
+                Address.parse(read["address"]) if "address" in read else None,
+            )
     return found
 
 

@@ -6,6 +6,7 @@ import functools
 import re
 from typing import Any
 
+from domwarden.config.link import Address
 from domwarden.config.schemas import Section, section
 from domwarden.contract import (
     Action,
@@ -149,6 +150,12 @@ def host_keys() -> Section:
     return _own({
         v.Required("host", description="This host's name, as its peers call it."): name,
         v.Optional("state", default=DEFAULT_STATE, description="Where state is kept."): path,
+        v.Optional("listen", description="Where peers reach this host, such as 10.0.0.1."): address,
+        v.Optional("tls", description="The files of its links; `domwarden pki` makes them."): {
+            v.Optional("authority", description="The certificate of who signs hosts."): path,
+            v.Optional("certificate", description="This host's; it names the host."): path,
+            v.Optional("key", description="The certificate's private key."): path,
+        },
     })  # fmt: skip
 
 
@@ -160,6 +167,7 @@ def peer_keys() -> Section:
     word = v.All(str, v.Length(min=1, msg="expected a word"))
     words = v.All([word], v.Length(min=1, msg="expected at least one word"))
     return _own({
+        v.Optional("address", description="Where its domwarden listens, such as m2."): address,
         v.Optional("config", description="The peer's host file, where it is on this machine."):
             path,
         v.Optional("command", description="What runs `domwarden peer` over there, by words."):
@@ -170,6 +178,16 @@ def peer_keys() -> Section:
             description="How long that peer may say nothing until it counts as gone.",
         ): v.All(duration, v.Range(5, 600, msg="expected 5 s to 10 min")),
     })  # fmt: skip
+
+
+def address(value: Any) -> str:
+    """Return ``HOST:PORT`` from that, or from a host alone; raises voluptuous.Invalid."""
+    import voluptuous as v  # as above
+
+    try:
+        return str(Address.parse(value if isinstance(value, str) else ""))
+    except ValueError as error:
+        raise v.Invalid(str(error)) from None
 
 
 def _positive_duration() -> Any:

@@ -24,6 +24,8 @@ class Reached(abc.ABC):
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    #: What to do about a peer that does not answer on it.
+    remedy: str = ""
 
     @abc.abstractmethod
     async def last_words(self) -> str:
@@ -35,7 +37,11 @@ class Reached(abc.ABC):
 
 
 class Command(Reached):
-    """The command: one socket is both its input and its output, a file takes what it complains."""
+    """The command: one socket is both its input and its output, a file takes what it complains.
+
+    It is a list of words and is run without a shell, in a session of its own: a terminal's
+    interrupt does not reach it, and it asks nobody for a password.
+    """
 
     def __init__(
         self,
@@ -43,9 +49,11 @@ class Command(Reached):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         complaints: IO[bytes],
+        remedy: str,
     ) -> None:
         self._process = process
         self._complaints = complaints
+        self.remedy = remedy
         self.reader = reader
         self.writer = writer
 
@@ -68,7 +76,7 @@ class Command(Reached):
         finally:
             theirs.close()
         reader, writer = await asyncio.open_connection(sock=ours, limit=wire.LIMIT_BYTES)
-        return cls(process, reader, writer, complaints)
+        return cls(process, reader, writer, complaints, f"try it by hand: {' '.join(command)}")
 
     async def last_words(self) -> str:
         """Return what the command said last before it ended."""

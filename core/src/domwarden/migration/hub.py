@@ -20,12 +20,12 @@ from domwarden.contract import (
 )
 from domwarden.journal import MigrationRecord
 from domwarden.journal.lock import DomainLock
-from domwarden.migration.commandlink import CommandLink
 from domwarden.migration.destination import DestinationSide
 from domwarden.migration.far import FarEnd, LocalEnd, RemoteEnd
 from domwarden.migration.link import Link, LocalLink, Message
 from domwarden.migration.moments import Moment, Observer, What, ignore
 from domwarden.migration.outcome import Outcome, Settled
+from domwarden.migration.peerlink import PeerLink
 from domwarden.migration.receiver import Receiver
 from domwarden.migration.savefile import SaveEnd
 from domwarden.migration.settling import Settling
@@ -34,7 +34,8 @@ from domwarden.migration.source import SourceSide
 from domwarden.plan import Fact
 
 if TYPE_CHECKING:
-    from domwarden.config import HostFile
+    from domwarden.config import HostFile, Peer
+    from domwarden.migration.command import Reached
 
 #: Wraps each link as it is made; tests lose and repeat messages here.
 WrapLink = Callable[[str, Link], Link]
@@ -61,7 +62,10 @@ class _HubLink(LocalLink):
 
 
 class Hub:
-    """One host in this process; an async context manager. Peers are opened when first needed."""
+    """One host in this process; an async context manager. Peers are opened when first needed.
+
+    ``client`` is the peer that it answers, where that one has shown who it is.
+    """
 
     def __init__(
         self,
@@ -70,14 +74,16 @@ class Hub:
         *,
         observer: Observer = ignore,
         wrap_link: WrapLink = _as_it_is,
+        client: str = "",
     ) -> None:
         self.ports = ports
         self.site = Site(host_file, ports)
         self.name = host_file.host.name
+        self._credentials = host_file.credentials
         self.observer = observer
         self._wrap_link = wrap_link
         # Not self.observer itself: a verb may set its own for as long as it runs.
-        self.receiver = Receiver(self.site, self.observe, self.settle_as_source)
+        self.receiver = Receiver(self.site, self.observe, self.settle_as_source, client)
         self._links: dict[str, Link] = {}
 
     async def __aenter__(self) -> Hub:
@@ -103,16 +109,20 @@ class Hub:
         if peer not in self._links:
             known_by = self.site.peers[peer]
             if known_by.config is None:
-                self._links[peer] = CommandLink(
+                self._links[peer] = PeerLink(
                     peer,
-                    known_by.command,
+                    lambda: self._reach(known_by),
                     self.observe,
-                    self.ports.reach,
                     silence_seconds=known_by.silence_seconds,
                 )
             else:
                 self._links[peer] = await self._local(peer, known_by.config)
         return self._wrap_link(peer, self._links[peer])
+
+    async def _reach(self, peer: Peer) -> Reached:
+        if peer.address is not None:
+            return await self.ports.dial(peer.name, peer.address, self._credentials)
+        return await self.ports.reach(peer.name, peer.command)
 
     async def _local(self, peer: str, path: Path) -> Link:
         host_file = self.ports.host_file(path)

@@ -8,19 +8,20 @@ other end: no held copy waits for nobody.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 import os
+import signal
 import socket
 import stat
 import sys
 from typing import TYPE_CHECKING
 
-from domwarden.contract import DomwardenError, End, Movement, PermanentError
+from domwarden.contract import PermanentError
 from domwarden.migration import wire
+from domwarden.migration.answering import answer, stay
 from domwarden.migration.crash import ENVIRONMENT
 from domwarden.migration.hub import Hub
-from domwarden.migration.patience import keep_trying
-from domwarden.migration.serving import Serving
+from domwarden.migration.listening import listening
 from domwarden.migration.site import Ports
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 
     from domwarden.config import HostFile
 
-#: A client whose connection was cut comes back at once, and then settles the move itself.
-FIRST_TRY_SECONDS = 5.0
+logger = logging.getLogger(__name__)
 
 
 def serve(host_file: HostFile, make_ports: Callable[[], Ports] = Ports) -> None:
@@ -41,7 +41,21 @@ def serve(host_file: HostFile, make_ports: Callable[[], Ports] = Ports) -> None:
         for standard in (0, 1, 2):
             os.dup2(nowhere, standard)  # or the login that brought us here would not end
         os.environ.pop(ENVIRONMENT, None)  # meant for the one that served
-        asyncio.run(_stay(lambda: Hub(host_file, make_ports()), domains))
+        asyncio.run(stay(lambda: Hub(host_file, make_ports()), domains))
+
+
+def serve_all(host_file: HostFile, make_ports: Callable[[], Ports] = Ports) -> None:
+    """Answer every peer that connects until TERM or INT; raises DomwardenError."""
+    asyncio.run(_serve_all(host_file, make_ports))
+
+
+async def _serve_all(host_file: HostFile, make_ports: Callable[[], Ports]) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    async with listening(host_file, make_ports):
+        logger.info("%s answers its peers at %s", host_file.host.name, host_file.listen)
+        await told.wait()
 
 
 def _streams() -> tuple[int, int]:
@@ -62,21 +76,7 @@ def _streams() -> tuple[int, int]:
 
 async def _serve(hub: Hub, reading: int, writing: int) -> set[str]:
     """Answer; returns the domains whose move here is not finished."""
-    reader, writer = await _opened(reading, writing)
-    try:
-        async with hub:
-            serving = Serving(hub, reader, writer)
-            await serving.run()
-            left = [
-                record.domain
-                for record in await hub.site.journal.unfinished()
-                if record.id in serving.moves
-                and record.role is End.DESTINATION
-                and record.movement is Movement.MIGRATE
-            ]
-        return set(left)
-    finally:
-        writer.close()
+    return await answer(hub, *await _opened(reading, writing))
 
 
 async def _opened(reading: int, writing: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -111,13 +111,3 @@ async def _read_pipe(descriptor: int) -> asyncio.StreamReader:
 def _pipe_protocol() -> asyncio.StreamReaderProtocol:
     """Return what a StreamWriter over a pipe needs for its drain()."""
     return asyncio.StreamReaderProtocol(asyncio.StreamReader())
-
-
-async def _stay(make_hub: Callable[[], Hub], domains: set[str]) -> None:
-    await asyncio.sleep(FIRST_TRY_SECONDS)
-    await asyncio.gather(*(_settle(make_hub, domain) for domain in domains))
-
-
-async def _settle(make_hub: Callable[[], Hub], domain: str) -> None:
-    with contextlib.suppress(DomwardenError, OSError):  # the next verb will meet it
-        await keep_trying(make_hub, domain)

@@ -45,9 +45,11 @@ class Receiver:
     """The receiving end of a link; holds no state that the journal does not hold too.
 
     ``settle`` is called with a migration's id by a destination that wants its source to settle it.
+    ``client`` is the only host whose moves are answered for; empty where nobody has shown who asks.
     """
 
-    def __init__(self, site: Site, observer: Observer, settle: Settle) -> None:
+    def __init__(self, site: Site, observer: Observer, settle: Settle, client: str = "") -> None:
+        self.client = client
         self._site = site
         self._observer = observer
         self._settle = settle
@@ -71,6 +73,9 @@ class Receiver:
         if message.step == "test":
             return await self._test(message)
         if message.step == "settle":
+            record = await self._site.journal.migration(message.migration)
+            if record is not None:
+                self._check_part(record)
             return (await self._settle(message.migration)).as_json()
         guest = await self._guest(message)
         async with guest.turn:
@@ -96,7 +101,9 @@ class Receiver:
 
     async def _test(self, message: Message) -> Answer:
         """Ask this host and its devices about a move; keeps and changes nothing."""
-        side = DestinationSide(self._site, _record(message), self._observer)
+        record = _record(message)
+        self._check_part(record)
+        side = DestinationSide(self._site, record, self._observer)
         merge(side.tickets, message.body["tickets"])
         refusals: list[Refusal] = await side.obstacles()
         refusals += await side.test()
@@ -111,6 +118,7 @@ class Receiver:
             record = _record(message)
         elif record.role is not End.DESTINATION:
             raise PermanentError(f"{self._site.host.name} is the source of {message.migration}")
+        self._check_part(record)
         side = DestinationSide(self._site, record, self._observer)
         lock = DomainLock(self._site.host.state_directory, record.domain)
         if not record.done:
@@ -121,6 +129,13 @@ class Receiver:
             lock.release()
             raise
         return self._guests.setdefault(message.migration, _Guest(side, lock))
+
+    def _check_part(self, record: MigrationRecord) -> None:
+        if self.client and record.peer != self.client:
+            raise PermanentError(
+                f"{self.client} has no part in the move {record.id}",
+                hint="each host speaks for itself, by the name in its certificate",
+            )
 
     def forget(self, migration: str) -> None:
         """Let go of one move; what is unfinished is found again in the journal."""

@@ -51,6 +51,7 @@ class Request:
     def as_json(self) -> dict[str, Any]:
         """Return the request as plain data."""
         host = self.host_file.host
+        tls = self.host_file.credentials
         return {
             "host": {
                 "name": host.name,
@@ -58,6 +59,7 @@ class Request:
                 "drivers": {name: dict(section) for name, section in host.drivers.items()},
             },
             "peers": {name: _peer_as_json(peer) for name, peer in self.host_file.peers.items()},
+            "tls": [str(p.absolute()) for p in (tls.authority, tls.certificate, tls.key)],
             "verb": self.verb,
             "domain": self.domain,
             "peer": self.peer,
@@ -68,14 +70,14 @@ class Request:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
         """Rebuild a request from what :meth:`as_json` returned."""
-        from domwarden.config import HostFile  # here: voluptuous costs start-up time
+        from domwarden.config import HostFile, Tls  # here: voluptuous costs start-up time
 
         host = Host(
             data["host"]["name"], Path(data["host"]["state_directory"]), data["host"]["drivers"]
         )
         peers = {name: _peer_from_json(name, peer) for name, peer in data["peers"].items()}
         return cls(
-            host_file=HostFile(host, peers),
+            host_file=HostFile(host, peers, tls=Tls(*map(Path, data["tls"]))),
             verb=Verb(data["verb"]),
             domain=data["domain"],
             peer=data["peer"],
@@ -86,15 +88,20 @@ class Request:
 
 def _peer_as_json(peer: Peer) -> dict[str, Any]:
     config = str(peer.config.absolute()) if peer.config is not None else None
-    command = list(peer.command)
-    return {"config": config, "command": command, "silence_seconds": peer.silence_seconds}
+    return {
+        "config": config,
+        "command": list(peer.command),
+        "silence_seconds": peer.silence_seconds,
+        "address": str(peer.address) if peer.address is not None else None,
+    }
 
 
 def _peer_from_json(name: str, data: Mapping[str, Any]) -> Peer:
-    from domwarden.config import Peer  # as above
+    from domwarden.config import Address, Peer  # as above
 
     config = Path(data["config"]) if data["config"] is not None else None
-    return Peer(name, config, tuple(data["command"]), data["silence_seconds"])
+    address = Address.parse(data["address"]) if data["address"] is not None else None
+    return Peer(name, config, tuple(data["command"]), data["silence_seconds"], address)
 
 
 _RESULTS: Mapping[str, type[Result]] = {"moved": Moved, "saved": Saved, "restored": Restored}

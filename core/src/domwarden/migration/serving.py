@@ -48,14 +48,15 @@ class Serving:
             while await self._next():
                 pass
         except (TimeoutError, OSError) as error:
-            logger.warning("the link is lost: %s", str(error) or "nothing was heard")
+            client = self._hub.receiver.client or "the client"
+            logger.warning("%s is lost: %s", client, str(error) or "nothing was heard")
         finally:
             await self._end()
 
     async def _next(self) -> bool:
         try:
             said = await wire.read(self._reader, self._silence_seconds)
-            if said is None:
+            if said is None or "end" in said:
                 return False
             self._hear(said)
         except wire.FrameError as error:

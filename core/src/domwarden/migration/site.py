@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,13 @@ from domwarden.contract import (
     RunState,
 )
 from domwarden.journal import HistoryKind, HistoryRecord, Journal
-from domwarden.migration.command import Command
-from domwarden.migration.commandlink import Reach
+from domwarden.migration.command import Command, Reached
 from domwarden.migration.crash import CrashPoint, from_environment
+from domwarden.migration.dialling import Dialled
 from domwarden.plan import EpochAnswer
 
 if TYPE_CHECKING:
-    from domwarden.config import HostFile, Peer
+    from domwarden.config import Address, HostFile, Peer, Tls
     from domwarden.plugins import DomainRoom
 
 
@@ -68,8 +68,9 @@ class Ports:
     journal: Callable[[Path], Journal] = _open_journal
     #: Sees to it that somebody follows a guarded domain's expiries; may block for a moment.
     supervise: Callable[[Host, str], None] = _supervise
-    #: Runs a peer's command.
-    reach: Reach = Command.start
+    #: Runs a peer's command, or dials its address; the peer's name comes first.
+    reach: Callable[[str, Sequence[str]], Awaitable[Reached]] = Command.start
+    dial: Callable[[str, Address, Tls], Awaitable[Reached]] = Dialled.start
     at: CrashPoint = dataclasses.field(default_factory=from_environment)
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -8,6 +8,7 @@
     peer    {"moment": {...}}                  any number: what happens at that end meanwhile
     client  {"cancel": 7}                      nobody waits for that answer any more
     client  {"forget": "..."}                  let go of that move
+    client  {"end": 1}                         nothing more comes, where no half can be closed
     client  {"ping": 1, "silence": 15}         both are alive, and take the other one for gone
     peer    {"pong": 1}                        when it says nothing for so many seconds
 
@@ -111,7 +112,7 @@ def check_greeting(said: Mapping[str, Any], host: str) -> None:
     if said.get("host") != host:
         raise PermanentError(
             f"what should be {host} says that it is {said.get('host')}",
-            hint="correct the peer's command, or the name in its host file",
+            hint="correct how the peer is reached, or the name in its host file",
         )
 
 

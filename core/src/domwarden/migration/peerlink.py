@@ -1,19 +1,19 @@
-"""The way to a peer that a command reaches: its ``domwarden peer`` on the other end of a pipe."""
+"""The way to a peer on another machine: its answers on the other end of a stream."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from domwarden.contract import TransientError
-from domwarden.migration import wire
+from domwarden.migration import tls, wire
 from domwarden.migration.command import Reached
 from domwarden.migration.conversation import Conversation
 from domwarden.migration.link import Link, Message
 from domwarden.migration.moments import Observer
 
-#: How long the command may take until the peer greets: a login, and Python on a busy host.
+#: How long it may take until the peer greets: a login, and Python on a busy host.
 START_SECONDS = 30.0
 #: How long it may take after it did not greet: a guest may stand still meanwhile.
 AGAIN_SECONDS = 10.0
@@ -22,28 +22,22 @@ CLOSE_SECONDS = 10.0
 #: How long one that fell silent may take: it is ended then.
 _LOST_SECONDS = 2.0
 
-#: Runs a peer's command; the peer's name comes first.
-Reach = Callable[[str, Sequence[str]], Awaitable[Reached]]
+#: Opens a stream to the peer; raises DomwardenError.
+Reach = Callable[[], Awaitable[Reached]]
 
 
-class CommandLink(Link):
-    """Starts the command with the first message, and again with the next one after it ended.
-
-    The command is a list of words and is run without a shell, in a session of its own: a terminal's
-    interrupt does not reach it, and it asks nobody for a password.
-    """
+class PeerLink(Link):
+    """Reaches the peer with the first message, and again with the next one after that ended."""
 
     def __init__(
         self,
         peer: str,
-        command: Sequence[str],
-        observer: Observer,
         reach: Reach,
+        observer: Observer,
         *,
         silence_seconds: float | None = None,
     ) -> None:
         self._peer = peer
-        self._command = tuple(command)
         self._reach = reach
         self._observer = observer
         self._connecting = asyncio.Lock()
@@ -89,22 +83,24 @@ class CommandLink(Link):
             await reached.end(_LOST_SECONDS)
 
     async def _connect(self) -> Conversation:
-        reached = await self._reach(self._peer, self._command)
+        reached = await self._reach()
         try:
             said = await wire.read(reached.reader, self._patience_seconds)
             if said is None:
                 raise TransientError(
                     f"{self._peer} cannot be reached: {await reached.last_words()}",
-                    hint=f"try it by hand: {' '.join(self._command)}",
+                    hint=reached.remedy,
                 )
             wire.check_greeting(said, self._peer)
-        except (TimeoutError, wire.FrameError) as error:
+        except (OSError, wire.FrameError) as error:
             await reached.end(0.0)
-            why = str(error) or f"no greeting in {self._patience_seconds:g} s"
+            why = tls.why(error)
+            if isinstance(error, TimeoutError):
+                why = f"no greeting in {self._patience_seconds:g} s"
             self._patience_seconds = AGAIN_SECONDS * self._slowness
             raise TransientError(
                 f"{self._peer} cannot be reached: {why}",
-                hint=f"try it by hand: {' '.join(self._command)}",
+                hint=reached.remedy,
             ) from error
         except BaseException:
             await reached.end(0.0)
