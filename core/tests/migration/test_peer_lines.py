@@ -23,7 +23,9 @@ from domwarden.contract import (
     Refusal,
     RefusedError,
 )
+from domwarden.journal.lock import DomainLock
 from domwarden.migration import Hub, Message, peer, wire
+from domwarden.migration.answering import answer
 from domwarden.migration.conversation import Conversation
 from domwarden.migration.serving import Serving
 
@@ -328,6 +330,27 @@ async def test_a_client_may_ask_for_more_patience(
         writer.close()
         await asyncio.wait_for(serving, 10)
     there[1].close()
+
+
+async def test_a_client_that_says_that_nothing_more_comes_is_let_go(tmp_path: Path) -> None:
+    """The end of what the peer says tells that it has let go of every domain."""
+    world = World(tmp_path)
+    move = {"domain": "web1", "movement": "migrate", "source": "a", "epoch": 1, "running": True}
+    look = {"id": 1, "migration": "m", "step": "look"}
+    body = {"move": {**move, "definition": world.definition().as_json()}}
+    (reader, writer), there = await connected()
+    serving = asyncio.create_task(answer(world.hub("b"), *there))
+    assert await wire.read(reader, 10) == wire.greeting("b")
+    writer.write(lines({**look, "body": body}))
+    assert (await wire.read(reader, 10) or {}).get("answer")
+    with pytest.raises(ConflictError), DomainLock(world.hosts["b"].state_directory, "web1"):
+        pass
+    writer.write(lines({"end": 1}, EPOCH))
+    assert await wire.read(reader, 10) is None
+    with DomainLock(world.hosts["b"].state_directory, "web1"):
+        pass
+    assert await serving == set()
+    writer.close()
 
 
 async def test_signs_of_life_keep_a_connection(

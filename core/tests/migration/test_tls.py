@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -16,14 +17,18 @@ pytest.importorskip("cryptography", reason="domwarden[pki] is not installed")
 
 from domwarden.config import Address, Peer, Tls
 from domwarden.contract import (
+    Armed,
+    Movement,
     OutcomeUnknownError,
     PermanentError,
     RefusedError,
     TransientError,
 )
 from domwarden.journal.lock import DomainLock
-from domwarden.migration import Message, Timeline, dialling, listening, tls, wire
+from domwarden.migration import Message, Timeline, answering, dialling, listening, tls, wire
 from domwarden.migration.dialling import Dialled
+from domwarden.migration.far import RemoteEnd
+from domwarden.migration.moving import departing
 from domwarden.migration.peerlink import PeerLink
 from domwarden.warden import Warden
 
@@ -104,6 +109,55 @@ async def test_a_link_that_was_closed_has_let_go_over_there(world: TlsWorld) -> 
             pass
         assert (await way.send(EPOCH))["epoch"] == 0
         await way.aclose()
+
+
+async def test_a_move_that_a_peer_left_unfinished_is_settled_by_itself(
+    world: TlsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No held copy waits for nobody: its source is silent, and it was not ready, so it goes."""
+    monkeypatch.setattr(answering, "FIRST_TRY_SECONDS", 0.0)
+    await running_domain(world)
+    async with world.listening("b") as listeners:
+        async with world.hub("a") as hub:
+            record = await departing(hub, "web1", Movement.MIGRATE, "b")
+            far = RemoteEnd(await hub.link("b"), record, "a")
+            await far.open({}, Armed.UNKNOWN)
+            assert world.states() == {"a": "running", "b": "incoming"}
+        await until(lambda: world.states() == {"a": "running", "b": "absent"})
+        await until(lambda: not listeners["b"].tasks)
+    assert await recover(world, "b") == []
+
+
+async def test_what_listens_ends_with_its_peers_there(world: TlsWorld) -> None:
+    """They hear of it at once, and find it again when it is back."""
+    async with world.listening("b") as listeners:
+        way = link(world, listeners["b"].addresses[0])
+        await way.send(EPOCH)
+        assert listeners["b"].tasks
+    with pytest.raises((OutcomeUnknownError, TransientError)):
+        await way.send(EPOCH)
+    assert not listeners["b"].tasks
+    await way.aclose()
+
+
+async def test_whoever_closes_a_link_waits_for_the_other_end(world: TlsWorld) -> None:
+    """It says that nothing more comes, and the peer closes when it has let go."""
+    let_go = asyncio.Event()
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(wire.encode(wire.greeting("b")))
+        while (said := wire.decode(await reader.readline())) != {"end": 1}:
+            if "id" in said:
+                writer.write(wire.encode({"id": said["id"], "answer": {}}))
+        await asyncio.to_thread(time.sleep, 0.1)  # what letting go may take
+        let_go.set()
+        writer.close()
+
+    async with served(peer, world.credentials["b"]) as address:
+        way = link(world, address)
+        await way.send(EPOCH)
+        await way.aclose()
+        assert let_go.is_set()
 
 
 # -- who is refused
@@ -218,12 +272,13 @@ async def test_a_client_that_says_nothing_is_dropped_after_a_while(
     world: TlsWorld, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before it showed who it is, and after it did."""
-    monkeypatch.setattr(listening, "HANDSHAKE_SECONDS", 0.2)
     monkeypatch.setattr(wire, "SILENCE_SECONDS", 0.2)
     async with world.listening("b") as listeners:
         (address,) = listeners["b"].addresses
-        assert await shown(address) == b""
-        assert await logged(caplog) == "it has not shown who it is in 0.2 s"
+        with monkeypatch.context() as soon:
+            soon.setattr(listening, "HANDSHAKE_SECONDS", 0.2)
+            assert await shown(address) == b""
+            assert await logged(caplog) == "it has not shown who it is in 0.2 s"
         silent = await shown(address, client(world.credentials["a"]))
         assert silent == wire.encode(wire.greeting("b"))  # a peer is greeted, then dropped
 
@@ -280,19 +335,32 @@ async def test_a_peer_speaks_for_no_other_host(world: TlsWorld) -> None:
 
 
 @contextlib.asynccontextmanager
+async def served(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    credentials: Tls,
+) -> AsyncIterator[Address]:
+    """Let a peer of the test's own listen with these files."""
+    context = tls.context(credentials, server=True)
+    server = await asyncio.start_server(answer, LOOPBACK, 0, ssl=context)
+    async with server:
+        yield Address(*server.sockets[0].getsockname()[:2])
+
+
+@contextlib.asynccontextmanager
 async def answering_as(credentials: Tls) -> AsyncIterator[tuple[Address, list[bytes]]]:
     """Listen with these files; yields where, and what every client said."""
     heard: list[bytes] = []
 
     async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            heard.append(await reader.read())
+        said = b""
+        with contextlib.suppress(OSError):  # the other end may go without a word
+            while part := await reader.read(65536):
+                said += part
+        heard.append(said)
         writer.close()
 
-    context = tls.context(credentials, server=True)
-    server = await asyncio.start_server(hear, LOOPBACK, 0, ssl=context)
-    async with server:
-        yield Address(*server.sockets[0].getsockname()[:2]), heard
+    async with served(hear, credentials) as address:
+        yield address, heard
 
 
 async def test_another_host_at_the_peers_address_is_told_nothing(world: TlsWorld) -> None:
@@ -301,8 +369,8 @@ async def test_another_host_at_the_peers_address_is_told_nothing(world: TlsWorld
         with pytest.raises(PermanentError, match="for b shows a certificate of c") as caught:
             await link(world, address).send(EPOCH)
         assert "address" in caught.value.hint
-        await asyncio.sleep(0)
-        assert not any(heard)
+        await until(lambda: heard)
+        assert heard == [b""]
 
 
 @pytest.mark.parametrize(

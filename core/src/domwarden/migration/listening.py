@@ -137,7 +137,8 @@ class Listener:
             return
         writer.close()
         what = ", ".join(map(repr, sorted(named))) or "nobody"
-        logger.warning("refused %s: its certificate names %s, no peer of this host", where, what)
+        of = "more than one peer" if peers else "no peer"
+        logger.warning("refused %s: its certificate names %s, %s of this host", where, what, of)
 
     async def _shake_hands(
         self, client: socket.socket
