@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import socket
 import ssl
@@ -520,8 +521,7 @@ async def test_an_address_that_is_not_this_hosts_is_named(world: TlsWorld) -> No
     """Taken, or of another machine."""
     async with world.listening("b") as listeners:
         for address in (listeners["b"].addresses[0], Address("192.0.2.1", 0)):
-            taken = world.host_file("a")
-            taken = type(taken)(taken.host, taken.peers, address, taken.tls)
+            taken = dataclasses.replace(world.host_file("a"), listen=address)
             with pytest.raises(PermanentError, match="peers cannot be listened for at") as caught:
                 async with listening.listening(taken):
                     pass

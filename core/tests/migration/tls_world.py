@@ -49,7 +49,10 @@ class TlsWorld(World):
 
     def host_file(self, name: str) -> HostFile:
         return HostFile(
-            self.hosts[name], self.peers[name], Address(LOOPBACK, 0), self.credentials[name]
+            self.hosts[name],
+            self.peers[name],
+            listen=Address(LOOPBACK, 0),
+            tls=self.credentials[name],
         )
 
     @contextlib.asynccontextmanager

@@ -65,7 +65,7 @@ def read_host(root: Mapping, directory: Path, report: Report) -> HostFile | None
         return None
     host = Host(own["host"], Path(own["state"]), drivers)
     listen = Address.parse(own["listen"]) if "listen" in own else Address()
-    return HostFile(host, peers, listen, _tls(own))
+    return HostFile(host, peers, listen=listen, tls=_tls(own))
 
 
 def _tls(own: AbstractMapping[str, Any]) -> Tls | None:

@@ -92,7 +92,7 @@ class PeerLink(Link):
                     hint=reached.remedy,
                 )
             wire.check_greeting(said, self._peer)
-        except (OSError, wire.FrameError) as error:
+        except (OSError, wire.FrameError) as error:  # TimeoutError is an OSError, too
             await reached.end(0.0)
             why = tls.why(error)
             if isinstance(error, TimeoutError):
