@@ -16,6 +16,9 @@ import pytest
 
 pytest.importorskip("cryptography", reason="domwarden[pki] is not installed")
 
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from domwarden.config import Address, Peer, Tls
 from domwarden.contract import (
     Armed,
@@ -26,7 +29,7 @@ from domwarden.contract import (
     TransientError,
 )
 from domwarden.journal.lock import DomainLock
-from domwarden.migration import Message, Timeline, answering, dialling, listening, tls, wire
+from domwarden.migration import Message, Ports, Timeline, answering, dialling, listening, tls, wire
 from domwarden.migration.dialling import Dialled
 from domwarden.migration.far import RemoteEnd
 from domwarden.migration.moving import departing
@@ -161,6 +164,26 @@ async def test_whoever_closes_a_link_waits_for_the_other_end(world: TlsWorld) ->
         assert let_go.is_set()
 
 
+async def test_a_bug_in_the_answer_to_one_client_ends_no_other(
+    world: TlsWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged, its client hears the end, and the next one is answered."""
+    bugs = [RuntimeError("a bug")]
+
+    def ports() -> Ports:
+        if bugs:
+            raise bugs.pop()
+        return world.ports()
+
+    async with listening.listening(world.host_file("b"), ports) as listener:
+        way = link(world, listener.addresses[0])
+        with pytest.raises(TransientError, match="b cannot be reached"):
+            await way.send(EPOCH)
+        assert [record.getMessage() for record in caplog.records] == ["a was not answered"]
+        assert (await way.send(EPOCH))["epoch"] == 0
+        await way.aclose()
+
+
 # -- who is refused
 
 Attack = Callable[[TlsWorld, Address, Path], Awaitable[bytes]]
@@ -245,6 +268,31 @@ async def test_who_is_no_peer_is_refused_in_one_line_and_learns_nothing(
         assert (await logged(caplog)).startswith(why)
         assert (await way.send(EPOCH))["epoch"] == 0
         await way.aclose()
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(says=st.lists(st.binary(min_size=1, max_size=400), min_size=1, max_size=8))
+def test_no_bytes_whatever_are_answered_or_keep_a_peer_out(
+    world: TlsWorld, says: list[bytes]
+) -> None:
+    """Some look like the beginning of TLS and some do not; a peer is answered after all of them."""
+
+    async def run() -> None:
+        async with world.listening("b") as listeners:
+            (address,) = listeners["b"].addresses
+            for said in says:
+                for beginning in (b"", b"\x16\x03\x01\x00\x10\x01"):
+                    reader, writer = await asyncio.open_connection(address.host, address.port)
+                    with contextlib.suppress(OSError):
+                        writer.write(beginning + said)
+                        writer.write_eof()
+                        assert b"{" not in await reader.read()
+                    writer.close()
+            way = link(world, address)
+            assert (await way.send(EPOCH))["epoch"] == 0
+            await way.aclose()
+
+    asyncio.run(run())
 
 
 async def test_a_certificate_of_another_use_is_refused(

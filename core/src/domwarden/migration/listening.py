@@ -128,6 +128,9 @@ class Listener:
         except OSError as error:
             logger.warning("refused %s: %s", where, tls.why(error))
             return
+        except Exception:  # whatever a stranger may have found, the others stay
+            logger.exception("refused %s", where)
+            return
         if (me := asyncio.current_task()) is not None:
             self._strangers.pop(me, None)
         named = tls.names(writer.get_extra_info("peercert"))
@@ -161,18 +164,21 @@ class Listener:
     ) -> None:
         try:
             left = await answer(self._hub(peer), reader, writer) - self._settling
+            if left:
+                await self._settle(left)
         except DomwardenError as error:
             logger.error("%s was not answered: %s", peer, error)  # noqa: TRY400 - expected: one line
-            return
         except Exception:  # one client's bug must not end the others'
             logger.exception("%s was not answered", peer)
-            return
-        if left:
-            self._settling |= left
-            try:
-                await stay(self._hub, left)
-            finally:
-                self._settling -= left
+        finally:
+            writer.close()
+
+    async def _settle(self, domains: set[str]) -> None:
+        self._settling |= domains
+        try:
+            await stay(self._hub, domains)
+        finally:
+            self._settling -= domains
 
     def _hub(self, client: str = "") -> Hub:
         return Hub(self._host_file, self._make_ports(), client=client)
