@@ -153,6 +153,23 @@ async def test_expiries_are_kept_in_order_and_not_for_ever(
         ]
 
 
+async def test_expiries_of_all_domains_are_read_on_from_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is read once, in order, whatever is forgotten meanwhile."""
+    monkeypatch.setattr("domwarden.journal.journal.KEPT_EXPIRIES", 1)
+    async with Journal(tmp_path) as journal:
+        assert await journal.newest_expiry() == 0
+        for name in ("web1", "web2", "web1"):
+            await journal.record_expiry(Expiry(name, "toy", Action.RESET, 1.0))
+        found = await journal.expiries_after(0, 10)
+        assert [(number, expiry.domain) for number, expiry in found] == [(2, "web2"), (3, "web1")]
+        assert await journal.newest_expiry() == 3
+        assert [number for number, _ in await journal.expiries_after(2, 10)] == [3]
+        assert len(await journal.expiries_after(0, 1)) == 1
+        assert await journal.expiries_after(3, 10) == []
+
+
 class Unreliable(sqlite3.Connection):
     """A connection whose commits fail when a test says so."""
 

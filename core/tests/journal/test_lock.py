@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import ConflictError
+from domwarden.journal.holder import holder_of
 from domwarden.journal.lock import DomainLock
 
 
@@ -47,3 +49,15 @@ def test_a_started_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
             pass
     finally:
         child.communicate(b"\n", timeout=60)
+
+
+def test_who_holds_a_lock_can_be_told(tmp_path: Path) -> None:
+    """With pid and command line, as long as it holds it."""
+    lock = DomainLock(tmp_path, "web1")
+    assert holder_of(lock.path) is None
+    with lock:
+        holder = holder_of(lock.path)
+        assert holder is not None
+        assert holder.pid == os.getpid()
+        assert f"process {os.getpid()} (" in str(holder)
+    assert holder_of(lock.path) is None

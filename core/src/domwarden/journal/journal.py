@@ -250,6 +250,30 @@ class Journal:
 
         await self._run(work)
 
+    async def newest_expiry(self) -> int:
+        """Return the number of the newest firing that was recorded, 0 where there is none."""
+
+        def work() -> int:
+            with self._store.reading() as connection:
+                (newest,) = connection.execute("SELECT max(id) FROM expiries").fetchone()
+            return newest or 0
+
+        return await self._run(work)
+
+    async def expiries_after(self, number: int, most: int) -> list[tuple[int, Expiry]]:
+        """Return at most so many firings of all watchdogs with a higher number, each with its own.
+
+        Numbers grow with time and are never used again: the newest firing is always kept.
+        """
+
+        def work() -> list[tuple[int, str]]:
+            with self._store.reading() as connection:
+                query = "SELECT id, record FROM expiries WHERE id > ? ORDER BY id LIMIT ?"
+                return list(connection.execute(query, (number, most)))
+
+        rows = await self._run(work)
+        return [(found, Expiry.from_json(json.loads(text))) for found, text in rows]
+
     async def expiries(self, domain: str) -> list[Expiry]:
         """Return the firings of a domain's watchdog, oldest first."""
 

@@ -23,6 +23,11 @@ class DomainLock:
         self._descriptor: int | None = None
 
     @property
+    def path(self) -> Path:
+        """The file that is locked."""
+        return self._path
+
+    @property
     def held(self) -> bool:
         """Whether this object holds the lock."""
         return self._descriptor is not None

@@ -4,7 +4,8 @@ It may be started ahead. It reads a request from its input and writes moments an
 JSON lines; an input that ends before a request ends it. The process that
 was started ends at once and leaves a watcher, which forks the one that works, hands on what that
 one says, and when it dies without a last word runs the recovery at once. What cannot be settled at
-once it tries again for a while. Nobody needs to listen.
+once it tries again for a while. Nobody needs to listen. SIGTERM to the one that works, which holds
+the domain's lock, cancels the move: the recovery gives it up where that can still be done.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import importlib
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from domwarden.contract import BrokenError, DomwardenError
+from domwarden.contract import BrokenError, DomwardenError, PermanentError
 from domwarden.migration.request import Request, Result, last_word
 
 if TYPE_CHECKING:
@@ -60,16 +62,24 @@ def main(make_hub: Callable[[Request, Observer], Hub] = installed_hub) -> int:
     caller = _Caller()
     try:
         word = _hand_on(reading, caller)
-        os.waitpid(worker, 0)
+        _, status = os.waitpid(worker, 0)
         os.environ.pop("DOMWARDEN_CRASH_AT", None)  # meant for the worker
         if not word:
-            word = _line(last_word(asyncio.run(_recovered(request, make_hub, caller))))
+            why = _why_dead(status)
+            word = _line(last_word(asyncio.run(_recovered(request, make_hub, caller, why))))
             caller.hear(word)
     finally:
         caller.end()
     if "result" not in json.loads(word):
         _stay(request, make_hub)
     os._exit(0)
+
+
+def _why_dead(status: int) -> DomwardenError:
+    """Say why the worker left no last word; SIGTERM is how a move is cancelled."""
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM:
+        return PermanentError("the move was cancelled")
+    return BrokenError("the process that drove the move died")
 
 
 def _told() -> Request | None:
@@ -171,7 +181,10 @@ async def _drive(
 
 
 async def _recovered(
-    request: Request, make_hub: Callable[[Request, Observer], Hub], caller: _Caller
+    request: Request,
+    make_hub: Callable[[Request, Observer], Hub],
+    caller: _Caller,
+    why: DomwardenError,
 ) -> Result | BaseException:
     """Settle what the dead worker left."""
     from domwarden.migration.verbs import complete
@@ -181,8 +194,7 @@ async def _recovered(
 
     try:
         async with make_hub(request, tell) as hub:
-            died = BrokenError("the process that drove the move died")
-            return await complete(hub, request, died)
+            return await complete(hub, request, why)
     except (DomwardenError, OSError) as error:
         return error
 

@@ -36,9 +36,12 @@ async def live_domain(hub: Hub, name: str) -> tuple[DomainRecord, Definition]:
 
 
 async def departing(
-    hub: Hub, name: str, movement: Movement, peer: str, nonce: str = ""
+    hub: Hub, name: str, movement: Movement, peer: str, *, nonce: str = "", migration: str = ""
 ) -> MigrationRecord:
-    """Make the record of a move of a domain that is here and whole; raises RefusedError."""
+    """Make the record of a move of a domain that is here and whole; raises RefusedError.
+
+    ``migration`` is the id where the caller has chosen one.
+    """
     known, definition = await live_domain(hub, name)
     state = await hub.site.state(name, definition.engine)
     if state not in {RunState.RUNNING, RunState.PAUSED}:
@@ -51,7 +54,7 @@ async def departing(
         )
         raise RefusedError([refusal])
     return MigrationRecord(
-        id=hub.new_id(),
+        id=migration or hub.new_id(),
         domain=name,
         role=End.SOURCE,
         movement=movement,
@@ -71,14 +74,14 @@ async def plan_move(hub: Hub, name: str, peer: str) -> Preflight:
     return await preflight(source, RemoteEnd(link, record, hub.name))
 
 
-async def migrate(hub: Hub, name: str, peer: str) -> Moved:
+async def migrate(hub: Hub, name: str, peer: str, *, migration: str = "") -> Moved:
     """Take a domain to a peer; the caller holds its lock and settled what was unfinished.
 
     Raises RefusedError before anything changed, MoveFailedError after the move was given up.
     """
     begun = time.monotonic()
     link = await hub.link(peer)
-    record = await departing(hub, name, Movement.MIGRATE, peer)
+    record = await departing(hub, name, Movement.MIGRATE, peer, migration=migration)
     source = SourceSide(hub.site, record, hub.observe)
     far = RemoteEnd(link, record, hub.name)
     found = await preflight(source, far)

@@ -39,7 +39,7 @@ Result = Moved | Saved | Restored
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """One move for a driver process."""
+    """One move for a driver process; ``migration`` is its id where the caller has chosen one."""
 
     host_file: HostFile
     verb: Verb
@@ -47,6 +47,7 @@ class Request:
     peer: str = ""
     path: Path | None = None
     fenced: tuple[str, ...] = ()
+    migration: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the request as plain data."""
@@ -65,6 +66,7 @@ class Request:
             "peer": self.peer,
             "path": str(self.path.absolute()) if self.path is not None else None,
             "fenced": list(self.fenced),
+            "migration": self.migration,
         }
 
     @classmethod
@@ -83,6 +85,7 @@ class Request:
             peer=data["peer"],
             path=Path(data["path"]) if data["path"] is not None else None,
             fenced=tuple(data["fenced"]),
+            migration=data["migration"],
         )
 
 

@@ -48,7 +48,9 @@ async def ask_epochs(
     return dict(zip(hub.site.peers, answers, strict=True))
 
 
-async def restore(hub: Hub, path: Path, *, fenced: Collection[str] = ()) -> Restored:
+async def restore(
+    hub: Hub, path: Path, *, fenced: Collection[str] = (), migration: str = ""
+) -> Restored:
     """Take the domain of a save back; the caller holds its lock and settled what was unfinished.
 
     Raises RefusedError (``stale-save`` when the domain has run since), MoveFailedError after the
@@ -58,6 +60,7 @@ async def restore(hub: Hub, path: Path, *, fenced: Collection[str] = ()) -> Rest
     path = await asyncio.to_thread(path.absolute)
     manifest = await asyncio.to_thread(read_manifest, path)
     record, refusals = await _record(hub, path, manifest, fenced)
+    record = dataclasses.replace(record, id=migration or record.id)
     side = DestinationSide(hub.site, record, hub.observe)
     merge(side.tickets, manifest.tickets)
     side.watchdog_before = manifest.armed

@@ -16,7 +16,7 @@ from domwarden.migration.savefile import Manifest, SaveEnd
 from domwarden.migration.source import SourceSide
 
 
-async def save(hub: Hub, name: str, path: Path) -> Saved:
+async def save(hub: Hub, name: str, path: Path, *, migration: str = "") -> Saved:
     """Save a domain to a new directory; the caller holds its lock and settled what was unfinished.
 
     Raises RefusedError before anything changed, MoveFailedError after the save was given up.
@@ -24,7 +24,9 @@ async def save(hub: Hub, name: str, path: Path) -> Saved:
     begun = time.monotonic()
     nonce = uuid.uuid4().hex
     path = await asyncio.to_thread(path.absolute)
-    record = await departing(hub, name, Movement.SAVE, str(path), nonce)
+    record = await departing(
+        hub, name, Movement.SAVE, str(path), nonce=nonce, migration=migration
+    )
     source = SourceSide(hub.site, record, hub.observe)
     end = SaveEnd(hub.site, record)
     found = await preflight(source, None)

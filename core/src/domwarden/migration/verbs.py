@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from domwarden.contract import BrokenError, ConflictError
+from domwarden.contract import BrokenError, ConflictError, DomwardenError
 from domwarden.migration.hub import Hub
 from domwarden.migration.moving import migrate
 from domwarden.migration.outcome import (
@@ -32,11 +32,13 @@ async def perform(hub: Hub, request: Request) -> Result:
         path = _path(request)
         manifest = await asyncio.to_thread(read_manifest, path)
         async with hub.acting(manifest.definition.name):
-            return await restore(hub, path, fenced=request.fenced)
+            return await restore(
+                hub, path, fenced=request.fenced, migration=request.migration
+            )
     async with hub.acting(request.domain):
         if request.verb is Verb.SAVE:
-            return await save(hub, request.domain, _path(request))
-        return await migrate(hub, request.domain, request.peer)
+            return await save(hub, request.domain, _path(request), migration=request.migration)
+        return await migrate(hub, request.domain, request.peer, migration=request.migration)
 
 
 def _path(request: Request) -> Path:
@@ -45,7 +47,7 @@ def _path(request: Request) -> Path:
     return request.path
 
 
-async def complete(hub: Hub, request: Request, died: BrokenError) -> Result | MoveFailedError:
+async def complete(hub: Hub, request: Request, died: DomwardenError) -> Result | MoveFailedError:
     """Settle what a dead driver left of its move; what arrived all the same is a result."""
     name = request.domain
     if request.verb is Verb.RESTORE:

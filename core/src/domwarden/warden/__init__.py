@@ -1,8 +1,20 @@
 """The host process: what one host does with its domains."""
 
 from domwarden.warden.evacuation import Departures, Evacuated, Evacuator
+from domwarden.warden.looks import Looks, MoveState, MoveStatus
 from domwarden.warden.status import DomainStatus, Operation
 from domwarden.warden.verdict import Plan
 from domwarden.warden.warden import Warden
 
-__all__ = ["Departures", "DomainStatus", "Evacuated", "Evacuator", "Operation", "Plan", "Warden"]
+__all__ = [
+    "Departures",
+    "DomainStatus",
+    "Evacuated",
+    "Evacuator",
+    "Looks",
+    "MoveState",
+    "MoveStatus",
+    "Operation",
+    "Plan",
+    "Warden",
+]

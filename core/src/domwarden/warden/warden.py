@@ -49,6 +49,7 @@ from domwarden.migration.savefile import read_manifest
 from domwarden.migration.spare import Spare
 from domwarden.plan import Desired, watchdog_too_short
 from domwarden.warden import lifecycle
+from domwarden.warden.looks import Looks
 from domwarden.warden.status import DomainStatus, status_of
 from domwarden.warden.verdict import Plan
 
@@ -89,6 +90,8 @@ class Warden:
         self._hub = Hub(host_file, ports or Ports(), observer=observer)
         self._keep_driver = keep_driver
         self._spare = spare
+        #: What can be seen without settling anything.
+        self.looks = Looks(self._hub)
 
     async def __aenter__(self) -> Warden:
         await self._hub.__aenter__()
@@ -109,13 +112,16 @@ class Warden:
 
     # -- one domain's life
 
-    async def start(self, definition: Definition, *, paused: bool = False) -> Definition:
-        """Start a domain; returns its live definition.
+    async def start(
+        self, definition: Definition, *, paused: bool = False, fenced: Collection[str] = ()
+    ) -> Definition:
+        """Start a domain; returns its live definition. ``fenced`` adds to the warden's own.
 
         Raises RefusedError when a peer may have it, PermanentError when it is here already.
         """
         async with self._acting(definition.name):
-            return await lifecycle.start(self._hub, definition, paused=paused, fenced=self._fenced)
+            known = {*self._fenced, *fenced}
+            return await lifecycle.start(self._hub, definition, paused=paused, fenced=known)
 
     async def stop(self, name: str, *, graceful_seconds: float = 0.0) -> tuple[str, ...]:
         """End a domain and close its devices; returns what failed on the way. Idempotent."""
@@ -199,10 +205,7 @@ class Warden:
                 await self._hub.site.keep_supervised(record.name)
 
     async def _records(self, name: str | None) -> list[DomainRecord]:
-        if name is None:
-            return await self._hub.site.journal.domains()
-        record = await self._hub.site.journal.domain(name)
-        return [record] if record is not None else []
+        return await self.looks.records(name)
 
     async def live(self, name: str) -> Definition:
         """Return what a domain was really started with; raises PermanentError."""
@@ -253,47 +256,66 @@ class Warden:
                     refusals.append(lifecycle.unfinished(name, here))
         return Plan(name, here, peer, tuple(refusals), blackout_seconds, unfinished)
 
-    async def migrate(self, name: str, peer: str, *, observer: Observer | None = None) -> Moved:
-        """Take a domain to a peer.
+    async def migrate(
+        self, name: str, peer: str, *, migration: str = "", observer: Observer | None = None
+    ) -> Moved:
+        """Take a domain to a peer; ``migration`` is its id where the caller has chosen one.
 
         Raises RefusedError before anything changed, MoveFailedError after it was given up.
         """
         with self._heard_by(observer):
             if self._driven_apart((await self.live(name)).engine):
-                request = Request(self._host_file, Verb.MIGRATE, domain=name, peer=peer)
+                request = Request(
+                    self._host_file, Verb.MIGRATE, domain=name, peer=peer, migration=migration
+                )
                 await self._settle_stays(name)
                 result = await self._drive(request)
                 assert isinstance(result, Moved)
                 return result
             async with self._acting(name):
-                return await migrate(self._hub, name, peer)
+                return await migrate(self._hub, name, peer, migration=migration)
 
-    async def save(self, name: str, path: Path, *, observer: Observer | None = None) -> Saved:
+    async def save(
+        self, name: str, path: Path, *, migration: str = "", observer: Observer | None = None
+    ) -> Saved:
         """Release a domain to a new directory; errors as for :meth:`migrate`."""
         with self._heard_by(observer):
             if self._driven_apart((await self.live(name)).engine):
-                request = Request(self._host_file, Verb.SAVE, domain=name, path=path)
+                request = Request(
+                    self._host_file, Verb.SAVE, domain=name, path=path, migration=migration
+                )
                 await self._settle_stays(name)
                 result = await self._drive(request)
                 assert isinstance(result, Saved)
                 return result
             async with self._acting(name):
-                return await save(self._hub, name, path)
+                return await save(self._hub, name, path, migration=migration)
 
-    async def restore(self, path: Path, *, observer: Observer | None = None) -> Restored:
-        """Take the domain of a save back; refused as ``stale-save`` when it has run since."""
+    async def restore(
+        self,
+        path: Path,
+        *,
+        fenced: Collection[str] = (),
+        migration: str = "",
+        observer: Observer | None = None,
+    ) -> Restored:
+        """Take the domain of a save back; refused as ``stale-save`` when it has run since.
+
+        ``fenced`` adds to the warden's own; ``migration`` as for :meth:`migrate`.
+        """
+        known = (*self._fenced, *fenced)
         manifest = await asyncio.to_thread(read_manifest, path)
         with self._heard_by(observer):
             if self._driven_apart(manifest.definition.engine):
                 request = Request(
-                    self._host_file, Verb.RESTORE, path=path, fenced=tuple(self._fenced)
+                    self._host_file, Verb.RESTORE, path=path, fenced=known, migration=migration
                 )
                 await self._settle_stays(manifest.definition.name)
                 result = await self._drive(request)
                 assert isinstance(result, Restored)
                 return result
             async with self._acting(manifest.definition.name):
-                return await restore(self._hub, path, fenced=self._fenced)
+                return await restore(self._hub, path, fenced=known, migration=migration)
 
     async def reclaimable(
         self, name: str, *, cold: bool = False, observer: Observer | None = None
