@@ -20,6 +20,7 @@ VERBS = {
     "evacuate": "Move every domain off this host.",
     "save": "Save a running domain to a directory.",
     "restore": "Bring a saved domain back.",
+    "serve": "Answer this host's API on a Unix socket.",
     "guard": "Kick this machine's watchdogs as long as it is healthy.",
     "pki": "Make the certificates with which hosts know each other.",
     "peer": "Answer another host's domwarden; it starts this by itself.",

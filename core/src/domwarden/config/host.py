@@ -45,11 +45,18 @@ class HostFile:
     listen: Address = dataclasses.field(default_factory=Address)
     #: None where the file names none: those of its name in the usual directory.
     tls: Tls | None = None
+    #: Where the host's service answers, if the file says it.
+    socket: Path | None = None
 
     @property
     def credentials(self) -> Tls:
         """The files that its links use."""
         return self.tls or Tls.usual(self.host.name)
+
+    @property
+    def socket_path(self) -> Path:
+        """Where the host's service answers."""
+        return self.socket or self.host.state_directory / "domwarden.sock"
 
 
 def read_host(root: Mapping, directory: Path, report: Report) -> HostFile | None:
@@ -65,7 +72,8 @@ def read_host(root: Mapping, directory: Path, report: Report) -> HostFile | None
         return None
     host = Host(own["host"], Path(own["state"]), drivers)
     listen = Address.parse(own["listen"]) if "listen" in own else Address()
-    return HostFile(host, peers, listen=listen, tls=_tls(own))
+    socket = Path(own["socket"]) if "socket" in own else None
+    return HostFile(host, peers, listen=listen, tls=_tls(own), socket=socket)
 
 
 def _tls(own: AbstractMapping[str, Any]) -> Tls | None:

@@ -156,6 +156,7 @@ def host_keys() -> Section:
             v.Optional("certificate", description="This host's; it names the host."): path,
             v.Optional("key", description="The certificate's private key."): path,
         },
+        v.Optional("socket", description="Where `domwarden serve` answers."): path,
     })  # fmt: skip
 
 

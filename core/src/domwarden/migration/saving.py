@@ -24,9 +24,7 @@ async def save(hub: Hub, name: str, path: Path, *, migration: str = "") -> Saved
     begun = time.monotonic()
     nonce = uuid.uuid4().hex
     path = await asyncio.to_thread(path.absolute)
-    record = await departing(
-        hub, name, Movement.SAVE, str(path), nonce=nonce, migration=migration
-    )
+    record = await departing(hub, name, Movement.SAVE, str(path), nonce=nonce, migration=migration)
     source = SourceSide(hub.site, record, hub.observe)
     end = SaveEnd(hub.site, record)
     found = await preflight(source, None)

@@ -32,9 +32,7 @@ async def perform(hub: Hub, request: Request) -> Result:
         path = _path(request)
         manifest = await asyncio.to_thread(read_manifest, path)
         async with hub.acting(manifest.definition.name):
-            return await restore(
-                hub, path, fenced=request.fenced, migration=request.migration
-            )
+            return await restore(hub, path, fenced=request.fenced, migration=request.migration)
     async with hub.acting(request.domain):
         if request.verb is Verb.SAVE:
             return await save(hub, request.domain, _path(request), migration=request.migration)

@@ -14,7 +14,6 @@ from domwarden.migration import Hub, Outcome
 from domwarden.plan import Decision, Fact
 from domwarden.warden.status import DomainStatus, status_of
 
-
 #: So many domains are looked at at once: each look is a word with its hypervisor.
 AT_ONCE = 32
 
