@@ -11,16 +11,11 @@ import pytest
 from domwarden.contract import Action, Expiry
 from domwarden.service.answers import answers
 
-from .serving import SLOW, Client, served
+from .serving import SLOW, served
 
 
 def check(name: str, data: object) -> None:
     jsonschema.Draft202012Validator(answers()[name]).validate(data)
-
-
-async def eventually(client: Client, path: str, key: str, value: object) -> None:
-    while (await client.get(path)).data[key] != value:
-        await asyncio.sleep(0.01)
 
 
 async def test_a_domain_lives_from_start_to_stop(tmp_path: Path) -> None:

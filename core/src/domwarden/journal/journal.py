@@ -73,8 +73,10 @@ class Journal:
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._thread, work)
         try:
-            # Shielded: a cancelled caller must not make a queued write vanish half-known.
-            return await asyncio.wait_for(asyncio.shield(future), OPERATION_SECONDS)
+            # Shielded: a cancelled caller must not make a queued write vanish half-known. Not
+            # wait_for: Python 3.11's drops a cancellation that meets the result.
+            async with asyncio.timeout(OPERATION_SECONDS):
+                return await asyncio.shield(future)
         except TimeoutError:
             raise BrokenError(
                 f"{self._store.path} did not answer in {OPERATION_SECONDS:g} s"

@@ -61,10 +61,15 @@ class Connection(web.RequestHandler):
         self._received_bytes = 0
         self._answering = False
         self._deaf = False
+        self._refused = False
+        #: aiohttp forgets its own as soon as it wants to close it, which waits for the reader.
+        self._kept: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request, unless too many do."""
         super().connection_made(transport)
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._kept = transport
         self._gate.open += 1
         if self._gate.open > self._gate.most:
             self._refuse("too-many", f"at most {self._gate.most} may be open")
@@ -92,7 +97,12 @@ class Connection(web.RequestHandler):
             super().data_received(data)
 
     def begin(self) -> None:
-        """A request has come whose answer is being made."""
+        """A request has come whose answer is being made.
+
+        Raises ConnectionError where it was refused a moment before.
+        """
+        if self._refused:
+            raise ConnectionError("it was answered already")
         self._answering = True
         if self._timer is not None:
             self._timer.cancel()
@@ -109,6 +119,8 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is no HTTP."""
+        self.begin()
+        self.end()
         if isinstance(exc, LineTooLong):
             problem = ProblemError("large-headers", f"a line has at most {LINE_BYTES} bytes")
         elif status < 500:
@@ -125,14 +137,14 @@ class Connection(web.RequestHandler):
 
     def _refuse(self, code: str, detail: str) -> None:
         """Answer without a request."""
-        self._deaf = True
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.write(_raw(ProblemError(code, detail)))
+        self._deaf = self._refused = True
+        if self._kept is not None:
+            self._kept.write(_raw(ProblemError(code, detail)))
         self._later(LINGER_SECONDS, self._abort)
 
     def _abort(self) -> None:
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
+        if self._kept is not None:
+            self._kept.abort()
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         if self._timer is not None:
