@@ -214,8 +214,8 @@ async def test_a_bug_is_a_problem_and_is_logged(
 ) -> None:
     """Whoever asked learns nothing of the service's inside."""
     async with served(tmp_path) as s:
-        monkeypatch.setattr(s.service.looks, "unfinished", lambda: 1 / 0)
-        reply = await s.client.get("/v1/health")
+        monkeypatch.setattr(s.service.metrics, "text", lambda _looks: 1 / 0)
+        reply = await s.client.get("/metrics")
         assert reply.code == "internal"
         assert b"division" not in reply.body
         assert "ZeroDivisionError" in caplog.text

@@ -55,6 +55,7 @@ from domwarden.contract.memory import available_memory_bytes
 from domwarden.contract.misfit import Misfit
 from domwarden.contract.qemu import QemuArgument, QemuHooks
 from domwarden.contract.refusals import Refusal
+from domwarden.contract.scope import in_scope
 from domwarden.contract.steps import End, Movement, Step
 from domwarden.contract.units import duration, path, rate, relative_to, size
 from domwarden.contract.watchdog import Action, Armed, Expiry, Reading, TimerClock
@@ -144,6 +145,7 @@ __all__ = [
     "duration",
     "hookimpl",
     "hookspec",
+    "in_scope",
     "path",
     "rate",
     "relative_to",

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from domwarden.contract import EngineError
+from domwarden.contract import EngineError, in_scope
 from domwarden.embedded import wire
 from domwarden.embedded.sockets import connect_unix
 
@@ -50,7 +50,7 @@ def _start(state_directory: Path, idle_seconds: float, log: Path, deadline: floa
     with log.open("ab") as output:
         try:
             subprocess.run(
-                command,
+                in_scope(command, "embedded hypervisor"),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
-from domwarden.contract import BrokenError
+from domwarden.contract import BrokenError, in_scope
 
 PROGRAM = (sys.executable, "-m", "domwarden.migration.driver")
 #: How long Python may take to start on a busy host.
@@ -29,8 +29,9 @@ class Spare:
     def start(cls, program: Sequence[str] = PROGRAM) -> Spare:
         """Start one, in a session of its own."""
         pipe = subprocess.PIPE
+        command = in_scope(program, "driver of a migration")
         return cls(
-            subprocess.Popen(program, stdin=pipe, stdout=pipe, bufsize=0, start_new_session=True)
+            subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0, start_new_session=True)
         )
 
     @property

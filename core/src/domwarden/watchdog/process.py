@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from domwarden.contract import ConflictError, Domain, Expiry, Host
+from domwarden.contract import ConflictError, Domain, Expiry, Host, in_scope
 from domwarden.journal import Journal
 from domwarden.journal.lock import DomainLock
 from domwarden.plugins import Kind, load, open_room
@@ -33,8 +33,9 @@ def ensure(host: Host, name: str) -> None:
     os.close(lock)  # only asked; the new process takes it, and a second one would end at once
     request = {"name": name, "host": _plain(host)}
     with (host.domain_directory(name) / "supervisor.log").open("ab") as log:
+        command = [sys.executable, "-m", "domwarden.watchdog.process", json.dumps(request)]
         process = subprocess.Popen(  # returns at once; the child only has to be forked
-            [sys.executable, "-m", "domwarden.watchdog.process", json.dumps(request)],
+            in_scope(command, f"supervisor of {name}"),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

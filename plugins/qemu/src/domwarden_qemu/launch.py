@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from domwarden.contract import EngineError
+from domwarden.contract import EngineError, in_scope
 
 from . import process
 from .arguments import CONSOLE_FD, CONTROL_FD, EVENTS_FD, MOVE_FD
@@ -91,7 +91,8 @@ def _spawn(
         record = dataclasses.replace(record, boot_id=process.boot_id(), log_offset=offset)
         try:
             record.save(files.record)
-            pid = process.spawn(command, {**descriptors, **inherited}, files.log)
+            scoped = in_scope(command, "QEMU")
+            pid = process.spawn(scoped, {**descriptors, **inherited}, files.log)
         except (EngineError, OSError):
             files.remove()
             raise

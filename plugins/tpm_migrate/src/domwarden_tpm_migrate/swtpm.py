@@ -11,7 +11,7 @@ import signal
 import time
 from pathlib import Path
 
-from domwarden.contract import PermanentError
+from domwarden.contract import PermanentError, in_scope
 from domwarden_tpm_migrate.keys import mode_of
 from domwarden_tpm_migrate.places import Places
 
@@ -94,10 +94,11 @@ def _serves(pid: int, channel: bytes) -> bool:
 
 def _spawn(places: Places, state: Path, key_file: str) -> int:
     places.socket.unlink(missing_ok=True)
-    program = shutil.which("env")
+    arguments = ["env", f"--chdir={state}", *command_line(places, key_file)]
+    arguments = in_scope(arguments, "swtpm")
+    program = shutil.which(arguments[0])
     if program is None or not installed():
         raise PermanentError("swtpm is not installed", hint="Debian: swtpm")
-    arguments = ["env", f"--chdir={state}", *command_line(places, key_file)]
     log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     # Raw and in a session of its own: it shall outlive this process, which a Popen would regret.
     return os.posix_spawn(
