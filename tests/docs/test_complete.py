@@ -19,6 +19,9 @@ from domwarden.plugins import Kind, installed, load
 from domwarden.plugins.hooks import arguments
 from domwarden.plugins.options import json_schema_of
 from domwarden.plugins.vetting import option_keys, option_mapping
+from domwarden.service.api import ROUTES
+from domwarden.service.metrics import Metrics
+from domwarden.service.problems import CODES
 
 from .pages import page, pages
 
@@ -27,6 +30,7 @@ HOST = page("docs/host-file.md")
 GUARD = page("docs/guard.md")
 CLI = page("docs/cli.md")
 PLUGINS = page("docs/plugins.md")
+SERVICE = page("docs/service.md")
 EXAMPLES = {each.name: each.folder for each in distributions() if "examples/" in each.folder}
 
 
@@ -169,6 +173,18 @@ def test_each_verb_and_option_is_documented(verb) -> None:
     assert named <= options
     for option in options & common:
         assert option in CLI.section("Common to all verbs")
+
+
+def test_each_route_problem_and_figure_of_the_service_is_documented() -> None:
+    """The tables of the service's page hold what the service has, and nothing else."""
+    assert SERVICE.rows("The API") == {f"{route.method} {route.path}" for route in ROUTES}
+    assert SERVICE.rows("Problems") == set(CODES)
+    statuses = re.findall(r"^\| `([\w-]+)` \| (\d+) \|", SERVICE.section("Problems"), re.MULTILINE)
+    assert dict(statuses) == {code: str(status.value) for code, (status, _) in CODES.items()}
+    registry = Metrics()._registry
+    figures = {each.name + "_total" * (each.type == "counter") for each in registry.collect()}
+    own = {name for name in figures if name.startswith("domwarden_")}
+    assert SERVICE.rows("Figures") == own
 
 
 def test_each_exit_code_is_documented() -> None:
