@@ -33,8 +33,8 @@ def check(found):
 
 
 def test_each_bench_measures_something_beside_a_peer():
-    found, _ = bench("cli", "dispatch", "check", "timers", "evacuate")
-    assert list(found) == ["cli", "dispatch", "check", "timers", "evacuate"]
+    found, _ = bench("cli", "dispatch", "check", "timers", "service", "evacuate")
+    assert list(found) == ["cli", "dispatch", "check", "timers", "service", "evacuate"]
     for one in found.values():
         check(one)
     assert found["cli"]["goals"]
