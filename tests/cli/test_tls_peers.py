@@ -1,4 +1,4 @@
-"""Two hosts that reach each other by TLS: real ``domwarden peer --listen`` processes."""
+"""Two hosts that reach each other by TLS: real ``domwarden serve`` processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from in_process import domwarden
 from domwarden.config import load_domain
 from domwarden.contract import DomwardenError
 
-from .test_peer import PEER, House
+from .test_peer import House
 
 LIMIT_SECONDS = 60
 
@@ -60,7 +60,7 @@ class TlsHouse(House):
         log.unlink(missing_ok=True)
         with log.open("wb") as file:
             self.listening[host] = subprocess.Popen(
-                [*PEER, f"{host}.yaml", "--listen"],
+                [sys.executable, "-m", "domwarden", "serve", "-H", f"{host}.yaml"],
                 stdin=subprocess.DEVNULL,
                 stderr=file,
                 cwd=self.directory,
@@ -148,7 +148,7 @@ def test_a_listening_peer_that_is_killed_leaves_one_running_copy(
 def test_a_host_that_is_no_peer_is_refused_and_both_ends_say_so(house: TlsHouse) -> None:
     """The one that asked, without a reason; the one that was asked, with it."""
     lonely = yaml.safe_load((house.directory / "b.yaml").read_text())
-    del lonely["peers"]
+    lonely["peers"] = {"c": {"address": "127.0.0.1"}}
     (house.directory / "b.yaml").write_text(yaml.safe_dump(lonely))
     house.quit("b")
     house.listen("b")

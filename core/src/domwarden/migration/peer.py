@@ -8,9 +8,7 @@ other end: no held copy waits for nobody.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import signal
 import socket
 import stat
 import sys
@@ -21,16 +19,12 @@ from domwarden.migration import wire
 from domwarden.migration.answering import answer, stay
 from domwarden.migration.crash import ENVIRONMENT
 from domwarden.migration.hub import Hub
-from domwarden.migration.listening import listening
 from domwarden.migration.site import Ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from domwarden.config import HostFile
-
-logger = logging.getLogger(__name__)
-
 
 def serve(host_file: HostFile, make_ports: Callable[[], Ports] = Ports) -> None:
     """Answer until the client is gone, and settle what it left; raises DomwardenError."""
@@ -42,20 +36,6 @@ def serve(host_file: HostFile, make_ports: Callable[[], Ports] = Ports) -> None:
             os.dup2(nowhere, standard)  # or the login that brought us here would not end
         os.environ.pop(ENVIRONMENT, None)  # meant for the one that served
         asyncio.run(stay(lambda: Hub(host_file, make_ports()), domains))
-
-
-def serve_all(host_file: HostFile, make_ports: Callable[[], Ports] = Ports) -> None:
-    """Answer every peer that connects until TERM or INT; raises DomwardenError."""
-    asyncio.run(_serve_all(host_file, make_ports))
-
-
-async def _serve_all(host_file: HostFile, make_ports: Callable[[], Ports]) -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    async with listening(host_file, make_ports):
-        logger.info("%s answers its peers at %s", host_file.host.name, host_file.listen)
-        await told.wait()
 
 
 def _streams() -> tuple[int, int]:

@@ -13,6 +13,7 @@ from aiohttp import web
 from domwarden.config import HostFile
 from domwarden.guard.talk import tell_systemd
 from domwarden.migration import Ports
+from domwarden.migration.listening import listening
 from domwarden.service import watchdog
 from domwarden.service.answering import Answering
 from domwarden.service.api import ROUTES
@@ -56,9 +57,15 @@ async def serving(
     in_process: bool | None = None,
     gate: Gate | None = None,
 ) -> AsyncIterator[HostService]:
-    """Serve a host as long as the context lasts."""
+    """Serve a host as long as the context lasts, its peers too where the host file has addresses.
+
+    Raises DomwardenError when it cannot.
+    """
     loop = asyncio.get_running_loop()
-    async with HostService(host_file, ports=ports, in_process=in_process) as service:
+    async with (
+        HostService(host_file, ports=ports, in_process=in_process) as service,
+        _answering_peers(host_file),
+    ):
         answering = Answering(service, ROUTES)
         server = web.Server(answering)
         counted = gate or Gate()
@@ -72,3 +79,14 @@ async def serving(
             listening.close()
             answering.end()
             await server.shutdown(GRACE_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _answering_peers(host_file: HostFile) -> AsyncIterator[None]:
+    """Let peers in by TLS; one that is reached by a command starts its own process here."""
+    if not any(peer.address for peer in host_file.peers.values()):
+        yield
+        return
+    async with listening(host_file):
+        logger.info("%s answers its peers at %s", host_file.host.name, host_file.listen)
+        yield
