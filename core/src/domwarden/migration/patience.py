@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from domwarden.contract import DomwardenError
 from domwarden.migration.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -21,14 +22,20 @@ PATIENCE_SECONDS = 3600.0
 async def keep_trying(make_hub: Callable[[], Hub], domain: str) -> None:
     """Settle a domain's moves until none of them waits: no suspended guest waits for nobody.
 
-    Each try opens the journals anew, so that nothing is held while it waits.
+    Each try opens the journals anew, so that nothing is held while it waits. Raises what the last
+    try raised, when patience is at its end.
     """
     pause_seconds, waited_seconds = FIRST_PAUSE_SECONDS, 0.0
-    while waited_seconds < PATIENCE_SECONDS:
-        async with make_hub() as hub:
-            settled = await hub.settle(domain or None)
-        if all(one.outcome is not Outcome.WAITING for one in settled):
-            return
+    while True:
+        last_try = waited_seconds >= PATIENCE_SECONDS
+        try:
+            async with make_hub() as hub:
+                settled = await hub.settle(domain or None)
+            if last_try or all(one.outcome is not Outcome.WAITING for one in settled):
+                return
+        except (DomwardenError, OSError):  # a disk may come back, and a guest may stand still
+            if last_try:
+                raise
         await asyncio.sleep(pause_seconds)
         waited_seconds += pause_seconds
         pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
