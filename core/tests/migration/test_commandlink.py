@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from domwarden.contract import OutcomeUnknownError, PermanentError, TransientError
 from domwarden.migration import Message, command, peerlink, wire
-from domwarden.migration.command import Command
+from domwarden.migration.command import Command, Reached
 from domwarden.migration.peerlink import PeerLink
 
 #: A peer that answers each message with its own process's number.
@@ -56,6 +57,33 @@ async def test_the_command_is_started_with_the_first_message_and_again_after_its
     with pytest.raises(ProcessLookupError):
         os.kill(second, 0)
     await way.aclose()
+
+
+class _Reset(Reached):
+    """A connection that is reset before anybody greets."""
+
+    def __init__(self) -> None:
+        self.reader = asyncio.StreamReader()
+        self.reader.set_exception(ConnectionResetError("reset by peer"))
+
+    async def last_words(self) -> str:
+        return ""
+
+    async def end(self, patience_seconds: float) -> None:
+        return
+
+
+async def test_a_connection_that_is_reset_before_the_greeting_is_a_peer_that_cannot_be_reached() -> (
+    None
+):
+    """Not an error of the operating system's, which no caller of a link expects."""
+
+    async def reach(_peer: str, _command: Sequence[str]) -> Reached:
+        return _Reset()
+
+    way = PeerLink("b", lambda: reach("b", ("reach",)), lambda _: None)
+    with pytest.raises(TransientError, match="reset by peer"):
+        await ask(way)
 
 
 async def test_messages_are_answered_beside_each_other() -> None:

@@ -170,6 +170,14 @@ def test_the_plan_answers_anything(
 def test_the_plan_never_lets_a_second_copy_run(source: View, destination: View) -> None:
     """No resume beside a copy that runs or was granted, no grant or run without a release."""
     next_ = settle(source, destination)
+    if source.has(Fact.RECLAIMED) and source.decision is Decision.RELEASED:
+        # By a person's word, whose destination is off: one that is not, and answers, ends it all.
+        assert next_.action not in {Action.GRANT, Action.ACTIVATE}
+        if next_.action in {Action.RESUME, Action.STOP}:
+            assert source.has(Fact.WRITTEN_OFF) is (next_.action is Action.STOP)
+            gone = destination.done or not destination.known
+            assert gone or destination.state not in {RunState.RUNNING, RunState.PAUSED}
+        return
     if next_.action is Action.RESUME and not source.has(Fact.RETURNED):
         assert source.decision is Decision.ABORTED
         assert destination.done or destination.state is not RunState.RUNNING
