@@ -41,6 +41,14 @@ def test_silence_counts_as_owner_unless_the_host_is_fenced() -> None:
     assert codes(3, None, fenced=["b"]) == []
 
 
+def test_past_a_fenced_host_that_is_silent_the_epoch_leaps() -> None:
+    """What it knew is newer than nothing any more, so it takes nothing when it comes back."""
+    epoch, refusals = claim(0, {"b": EpochAnswer(), "c": None}, fenced=["c"])
+    assert refusals == ()
+    assert codes(70, EpochAnswer(epoch)) == ["newer-elsewhere"]
+    assert claim(4, {"b": EpochAnswer(5)}, fenced=["b"])[0] == 6
+
+
 def test_an_equal_or_higher_epoch_refuses() -> None:
     """Whoever had the domain last has its newest disks."""
     assert codes(3, EpochAnswer(2)) == []

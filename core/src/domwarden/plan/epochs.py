@@ -7,6 +7,9 @@ from collections.abc import Collection, Mapping
 
 from domwarden.contract import Refusal
 
+#: A host that is fenced and silent may know this many epochs more than everybody who was asked.
+UNSEEN_EPOCHS = 1_000_000
+
 
 @dataclasses.dataclass(frozen=True)
 class EpochAnswer:
@@ -34,7 +37,8 @@ def claim(
     ``answers`` maps each peer of the host file to its answer, None for silence: silence counts as
     owner, unless the operator names that host fenced. An equal or higher epoch refuses; for a
     restore only one higher than that of the save (``saved``), whose host (``maker``, if it is
-    another one) knows it too.
+    another one) knows it too. Past a fenced host that said nothing the epoch leaps, so that the host
+    takes nothing when it comes back.
     """
     refusals: list[Refusal] = []
     highest = own
@@ -97,4 +101,6 @@ def claim(
                     host=peer,
                 )
             )
+    if any(answers.get(peer, EpochAnswer()) is None for peer in fenced):
+        highest += UNSEEN_EPOCHS
     return highest + 1, tuple(refusals)
