@@ -85,7 +85,8 @@ async def test_a_bad_line_gets_an_error_and_hinders_nothing(tmp_path: Path, bad:
         assert error["id"] is None
         assert error["error"]["message"].startswith("b: a line is no")
         answer = await wire.read(reader, 10)
-        assert answer == {"id": 1, "answer": {"epoch": 0, "copy": False, "saved": False}}
+        known = {"epoch": 0, "copy": False, "saved": False, "busy": False}
+        assert answer == {"id": 1, "answer": known}
 
 
 @pytest.mark.parametrize(
@@ -268,6 +269,35 @@ async def test_a_peer_whose_client_is_gone_stops_and_lets_the_domain_go(
         with hub.lock("web1"):
             (record,) = await hub.site.journal.unfinished()
             assert record.id == "m"
+
+
+async def test_a_client_that_only_looked_leaves_no_move_behind(tmp_path: Path) -> None:
+    """Else each look at a move that waits would leave one process more that tries to settle it."""
+    world = World(tmp_path)
+    definition = (await world.engine("b").realize(world.definition(), world.room_of("b"))).as_json()
+    move = {
+        "domain": "web1",
+        "movement": "migrate",
+        "source": "a",
+        "epoch": 1,
+        "running": True,
+        "definition": definition,
+    }
+    (reader, writer), there = await connected()
+    async with world.hub("b") as hub:
+        served = Serving(hub, *there)
+        task = asyncio.create_task(served.run())
+        await wire.read(reader, 10)
+        for number, step in enumerate(("look", "give-up")):
+            body = {"move": move}
+            writer.write(lines({"id": number, "migration": "m", "step": step, "body": body}))
+            answer = await wire.read(reader, 10)
+            assert answer is not None
+            assert "answer" in answer
+            assert served.moves == ({"m"} if step == "give-up" else set())
+        writer.close()
+        await asyncio.wait_for(task, 10)
+        there[1].close()
 
 
 async def test_a_peer_that_closes_its_socket_closes_it_for_good() -> None:

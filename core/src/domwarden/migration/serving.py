@@ -94,7 +94,8 @@ class Serving:
             self._writer.close()  # whoever waits for it must not wait for long
 
     async def _answer(self, number: int, message: Message) -> None:
-        if message.migration and message.step not in {"test", "settle"}:
+        # Who was only looked at has begun nothing that would be left to it.
+        if message.migration and message.step not in {"test", "settle", "look"}:
             self.moves.add(message.migration)
         try:
             answer = await self._hub.receiver.answer(message)
