@@ -25,6 +25,16 @@ def test_a_domain_has_one_actor(tmp_path: Path) -> None:
         assert lock.held
 
 
+def test_whoever_only_looks_takes_and_makes_nothing(tmp_path: Path) -> None:
+    """A name that nobody acted on leaves no file behind."""
+    lock = DomainLock(tmp_path, "web1")
+    assert not lock.taken()
+    assert list(tmp_path.iterdir()) == []
+    with DomainLock(tmp_path, "web1"):
+        assert lock.taken()
+    assert not lock.taken()
+
+
 def test_a_dead_actor_holds_nothing(tmp_path: Path) -> None:
     """The kernel lets go of the lock of a killed process."""
     code = (

@@ -85,3 +85,21 @@ class Overheard(Link):
 def faulty(faults: dict[str, list[str]]) -> Callable[[str, Link], Link]:
     """Return what wraps a world's links with these faults, used up one by one."""
     return lambda _peer, link: FaultyLink(link, faults)
+
+
+class _Meanwhile(Link):
+    def __init__(self, link: Link, todo: list[Callable[[], Awaitable[None]]]) -> None:
+        self.link = link
+        self.todo = todo
+
+    async def send(self, message: Message) -> Mapping[str, Any]:
+        answer = await self.link.send(message)
+        while self.todo:
+            await self.todo.pop()()
+        return answer
+
+
+def meanwhile(act: Callable[[], Awaitable[None]]) -> Callable[[str, Link], Link]:
+    """Return what lets something happen while the first answer of a world's links is on its way."""
+    todo = [act]
+    return lambda _peer, link: _Meanwhile(link, todo)

@@ -61,6 +61,12 @@ def test_a_copy_elsewhere_refuses_whatever_its_epoch() -> None:
     assert codes(3, EpochAnswer(0, copy=True)) == ["copy-elsewhere"]
 
 
+def test_a_peer_that_acts_on_the_domain_refuses_unless_it_is_fenced() -> None:
+    """What it knows may be old at once."""
+    assert codes(3, EpochAnswer(busy=True)) == ["peer-busy"]
+    assert codes(3, EpochAnswer(busy=True), fenced=["b"]) == []
+
+
 def test_a_save_is_stale_only_if_a_newer_epoch_is_known() -> None:
     """The host that saved it knows the save's own epoch."""
     assert codes(0, EpochAnswer(3), saved=3) == []

@@ -23,7 +23,7 @@ from domwarden.migration import Hub, MoveFailedError, Timeline
 from domwarden.plan import Desired
 from domwarden.warden import Warden
 
-from ..migration.helpers import faulty
+from ..migration.helpers import faulty, meanwhile
 from ..migration.toy_engine import ToyEngine
 from ..migration.world import Killed, World
 
@@ -169,6 +169,24 @@ async def test_a_fenced_peers_domain_starts_under_a_newer_epoch(tmp_path: Path) 
         await here.start(world.definition())
         (status,) = await here.status()
         assert status.epoch == 3
+
+
+async def test_of_two_hosts_that_want_a_domain_at_once_not_both_get_it(tmp_path: Path) -> None:
+    """What one heard of the other is old as soon as the other one begins, too."""
+    world = World(tmp_path)
+    refused: list[str] = []
+
+    async def start_on_b() -> None:
+        async with warden(world, "b") as there:
+            with pytest.raises(RefusedError) as caught:
+                await there.start(world.definition())
+        refused.extend(refusal.code for refusal in caught.value.refusals)
+
+    world.wrap_link = meanwhile(start_on_b)
+    async with warden(world) as here:
+        await here.start(world.definition())
+    assert refused == ["peer-busy"]
+    assert world.running() == ["a"]
 
 
 async def test_a_domain_is_paused_and_resumed(tmp_path: Path) -> None:

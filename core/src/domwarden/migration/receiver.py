@@ -25,7 +25,7 @@ from domwarden.migration.moments import Observer
 from domwarden.migration.outcome import Settled
 from domwarden.migration.site import Site
 from domwarden.migration.source import merge
-from domwarden.plan import Action
+from domwarden.plan import Action, EpochAnswer
 
 Answer = dict[str, Any]
 Settle = Callable[[str], Awaitable[Settled]]
@@ -65,8 +65,7 @@ class Receiver:
     async def _answer(self, message: Message) -> Mapping[str, Any]:
         body = message.body
         if message.step == "epoch":
-            known = await self._site.epoch_answer(body["domain"], body["engine"], body["nonce"])
-            return dataclasses.asdict(known)
+            return dataclasses.asdict(await self._epoch(body))
         if message.step == "memory":
             engine = self._site.engine(body["engine"])
             return {"free_bytes": await engine.free_memory_bytes()}
@@ -84,6 +83,16 @@ class Receiver:
             finally:
                 if guest.side.record.done:
                     self.forget(message.migration)
+
+    async def _epoch(self, body: Mapping[str, Any]) -> EpochAnswer:
+        """Tell what this host knows of a domain, unless somebody is about to change that.
+
+        Whoever asks has its own host's lock. So of two hosts that want a domain at once at least
+        one finds the other one's lock taken: both may refuse, but not both may go on.
+        """
+        if DomainLock(self._site.host.state_directory, body["domain"]).taken():
+            return EpochAnswer(busy=True)
+        return await self._site.epoch_answer(body["domain"], body["engine"], body["nonce"])
 
     async def _handle(self, side: DestinationSide, message: Message) -> Answer:
         merge(side.tickets, message.body.get("tickets", {}))

@@ -38,7 +38,10 @@ async def ask_epochs(
             body = {"domain": name, "engine": engine, "nonce": nonce}
             answer = await link.send(Message("", "epoch", body))
             return EpochAnswer(
-                int(answer["epoch"]), copy=bool(answer["copy"]), saved=bool(answer["saved"])
+                int(answer["epoch"]),
+                copy=bool(answer["copy"]),
+                saved=bool(answer["saved"]),
+                busy=bool(answer.get("busy")),  # an older version never says so
             )
         except (DomwardenError, OSError):
             return None

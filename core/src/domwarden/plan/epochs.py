@@ -16,12 +16,14 @@ class EpochAnswer:
     """What a host says of a domain: the highest epoch it knows (0: none), and of a copy there.
 
     ``saved`` says whether its journal knows the save that was asked about: whoever makes a save
-    writes that down with the release, and never for a save that was given up.
+    writes that down with the release, and never for a save that was given up. ``busy`` says that
+    somebody acts on the domain there: what it knows may be old at once.
     """
 
     epoch: int = 0
     copy: bool = False
     saved: bool = False
+    busy: bool = False
 
 
 def claim(
@@ -37,7 +39,7 @@ def claim(
     ``answers`` maps each peer of the host file to its answer, None for silence: silence counts as
     owner, unless the operator names that host fenced. An equal or higher epoch refuses; for a
     restore only one higher than that of the save (``saved``), whose host (``maker``, if it is
-    another one) knows it too. Past a fenced host that said nothing the epoch leaps, so that the host
+    another one) knows it too. Past a fenced host that said nothing the epoch leaps, so that it
     takes nothing when it comes back.
     """
     refusals: list[Refusal] = []
@@ -61,6 +63,15 @@ def claim(
                     code="peer-silent",
                     reason=f"{peer} does not answer and may run the domain",
                     remedy=f"bring {peer} back, or name it fenced once it is surely off",
+                    host=peer,
+                )
+            )
+        elif answer.busy:
+            refusals.append(
+                Refusal(
+                    code="peer-busy",
+                    reason=f"{peer} acts on the domain at this moment",
+                    remedy=f"wait until it is done there, and see `domwarden status` on {peer}",
                     host=peer,
                 )
             )
