@@ -23,10 +23,11 @@ PIP := $(VENV)/bin/python -m pip --quiet --disable-pip-version-check
 TOX := $(VENV)/bin/tox --workdir .tox
 QUICK := -m quick --parallel-no-spinner --parallel $(or $(JOBS),auto)
 
-.PHONY: help demo test quick live xen slow lint types unit docs bench dev clean
+.PHONY: help demo test quick simulation live xen slow lint types unit docs bench dev clean
 help:
 	@echo 'make demo [ENGINE=qemu|xen]   a guarded domain is hung, reset, and moved whole to a second host'
 	@echo 'make test                 the whole matrix: lint, types, unit tests from wheels, guests under QEMU and Xen'
+	@echo 'make simulation [SEEDS=10000]   wardens in simulated time, whatever goes wrong; [SEED=n] replays one'
 	@echo 'make lint types unit docs live xen slow bench [ENGINE=xen] dev clean'
 
 demo: $(VENV)/.installed
@@ -40,6 +41,7 @@ test: $(VENV)/.tools
 	@rm -rf .tox/results
 	@status=0; \
 	$(TOX) run-parallel $(QUICK) || status=1; \
+	$(TOX) run -e simulation || status=1; \
 	$(TOX) run -e live || status=1; \
 	$(TOX) run -e live-xen || status=1; \
 	$(VENV)/bin/python tools/summary.py .tox/results || status=1; \
@@ -51,6 +53,10 @@ quick: $(VENV)/.tools
 live slow: $(VENV)/.tools
 	@tools/debian-packages.sh $(XEN_PACKAGES)
 	@$(TOX) run -e $@
+
+# Every seed is one history; a failing one is printed with its number.
+simulation: $(VENV)/.installed
+	@$(VENV)/bin/python -m tests.simulation $(or $(SEED),--seeds $(or $(SEEDS),10000))
 
 xen: $(VENV)/.tools
 	@tools/debian-packages.sh $(XEN_PACKAGES)

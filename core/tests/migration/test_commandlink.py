@@ -73,9 +73,7 @@ class _Reset(Reached):
         return
 
 
-async def test_a_connection_that_is_reset_before_the_greeting_is_a_peer_that_cannot_be_reached() -> (
-    None
-):
+async def test_a_reset_before_the_greeting_is_a_peer_that_cannot_be_reached() -> None:
     """Not an error of the operating system's, which no caller of a link expects."""
 
     async def reach(_peer: str, _command: Sequence[str]) -> Reached:
