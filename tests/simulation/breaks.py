@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from domwarden.contract import End, Movement, OutcomeUnknownError
-from domwarden.embedded.moves import Moves
+from domwarden.contract import End, Movement
 from domwarden.journal import SaveRecord, journal, store
 from domwarden.journal.lock import DomainLock
 from domwarden.migration import restoring, settling
 from domwarden.migration.destination import DestinationSide
 from domwarden.migration.savefile import SaveFile
 from domwarden.migration.source import SourceSide
-from domwarden.plan import Action, Decision, Fact, Next
+from domwarden.plan import Action, Decision, Next
 from domwarden.plan import settle as plan_settle
 from domwarden.warden import lifecycle
 
@@ -29,21 +28,18 @@ class Break:
     rule: int
     name: str
     plant: Callable[[Callable[[Any, str, Any], None]], None]
-    #: How many seeds are enough, and whether only the long suite has the time for them.
+    #: How many seeds are enough.
     seeds: int = 400
-    rare: bool = False
 
 
 Patch = Callable[[Any, str, Any], None]
 BREAKS: list[Break] = []
 
 
-def breaks(
-    rule: int, seeds: int = 400, *, rare: bool = False
-) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+def breaks(rule: int) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
     def keep(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
         name = plant.__name__.strip("_").replace("_", "-")
-        BREAKS.append(Break(rule, name, plant, seeds, rare))
+        BREAKS.append(Break(rule, name, plant))
         return plant
 
     return keep
@@ -78,21 +74,6 @@ def _a_ready_destination_gives_up_alone(patch: Patch) -> None:
         return next_
 
     patch(settling, "settle", impatient)
-
-
-@breaks(1)
-def _a_destination_is_ready_before_it_has_everything(patch: Patch) -> None:
-    async def sync(self: DestinationSide) -> None:
-        await self.note(Fact.READY)
-        await _sync(self)
-
-    _sync = DestinationSide.sync
-    patch(DestinationSide, "sync", sync)
-
-
-@breaks(1, 3000, rare=True)
-def _a_destination_forgets_that_it_gave_up(patch: Patch) -> None:
-    patch(DestinationSide, "_willing", lambda self: None)
 
 
 # -- 2: release or abort
@@ -191,43 +172,6 @@ def _the_source_ends_its_copy_with_the_release(patch: Patch) -> None:
     patch(SourceSide, "release", final)
 
 
-@breaks(4)
-def _a_command_without_an_answer_counts_as_not_done(patch: Patch) -> None:
-    async def activate(self: DestinationSide) -> float:
-        try:
-            return await _activate(self)
-        except OutcomeUnknownError:
-            await self.note(Fact.NEVER_RAN)
-            raise
-
-    async def give_back(self: DestinationSide) -> None:
-        if Fact.NEVER_RAN in self.facts:
-            await self.engine.stop(self.record.domain)
-        await _give_back(self)
-
-    def settle(source: Any, destination: Any, **more: Any) -> Next:
-        both = source is not None and destination is not None
-        if both and destination.has(Fact.NEVER_RAN) and not destination.has(Fact.RETURNED):
-            return Next(Action.RETURN, End.DESTINATION)
-        return plan_settle(source, destination, **more)
-
-    _activate, _give_back = DestinationSide.activate, DestinationSide.give_back
-    patch(DestinationSide, "activate", activate)
-    patch(DestinationSide, "give_back", give_back)
-    patch(settling, "settle", settle)
-
-
-@breaks(4, 3000, rare=True)
-def _a_copy_that_may_have_run_is_given_back(patch: Patch) -> None:
-    def settle(source: Any, destination: Any, **more: Any) -> Next:
-        next_ = plan_settle(source, destination, **more)
-        if next_.action is Action.BROKEN and "may have run" in next_.why:
-            return Next(Action.RETURN, End.DESTINATION)
-        return next_
-
-    patch(settling, "settle", settle)
-
-
 # -- 5: one actor
 
 
@@ -309,13 +253,3 @@ def _a_save_that_is_given_up_removes_another_of_its_name(patch: Patch) -> None:
 
     patch(SaveFile, "obstacles", lambda self: [])
     patch(SaveFile, "remove", remove)
-
-
-@breaks(8, 3000, rare=True)
-def _a_discard_takes_whatever_is_there(patch: Patch) -> None:
-    def discard(self: Moves, host: Any, name: str, _migration: str) -> None:
-        copy = self._hypervisor.find(host, name)
-        if copy is not None:
-            self._hypervisor.destroy(copy)
-
-    patch(Moves, "discard", discard)
