@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domwarden.contract import End, RunState
 from domwarden.plan import (
-    RECLAIM_EPOCHS,
+    UNSEEN_EPOCHS,
     Action,
     Decision,
     EpochAnswer,
@@ -164,7 +164,7 @@ def test_a_domain_is_only_reclaimed_where_nobody_else_can_have_it(
     if not cold:
         assert source.state not in GONE
         assert not source.has(Fact.RAN)
-    assert verdict.epoch == own + RECLAIM_EPOCHS
+    assert verdict.epoch == own + UNSEEN_EPOCHS
 
 
 def test_a_host_that_comes_back_may_not_start_what_was_reclaimed() -> None:

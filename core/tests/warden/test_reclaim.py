@@ -21,7 +21,7 @@ from domwarden.contract import (
 )
 from domwarden.journal import HistoryKind
 from domwarden.migration import Link, Message, Outcome
-from domwarden.plan import RECLAIM_EPOCHS, Desired, Fact
+from domwarden.plan import UNSEEN_EPOCHS, Desired, Fact
 from domwarden.warden import Warden
 
 from ..migration.embedded_world import EmbeddedWorld
@@ -115,7 +115,7 @@ async def test_a_released_domain_is_taken_back(tmp_path: Path, point: str) -> No
         found = await here.reclaimable("web1")
         assert (found.refusals, found.destination, found.cold) == ((), "b", False)
         assert (found.state, found.running) == (RunState.DEPARTED, True)
-        assert found.epoch == 1 + RECLAIM_EPOCHS
+        assert found.epoch == 1 + UNSEEN_EPOCHS
         assert found.answers == {"b": None}
         assert found.recovers == ("net", "disk")
         assert found.released_seconds_ago is not None
@@ -199,7 +199,7 @@ async def check_reclaimed(world: World, *, cold: bool) -> None:
     assert theirs is not None
     assert own.desired is (Desired.STOPPED if cold else Desired.RUNNING)
     assert (theirs.desired, theirs.moved_to) == (Desired.MOVED, "a")
-    assert theirs.epoch < own.epoch == 1 + RECLAIM_EPOCHS
+    assert theirs.epoch < own.epoch == 1 + UNSEEN_EPOCHS
 
 
 @pytest.mark.parametrize(("kind", "cold"), [(World, False), (World, True), (EmbeddedWorld, False)])
@@ -304,7 +304,7 @@ async def test_a_domain_that_was_seen_running_there_starts_only_cold(tmp_path: P
         assert world.states() == {"a": "absent", "b": "absent"}
         await here.start(world.definition())
         (status,) = await here.status()
-    assert status.epoch == 2 + RECLAIM_EPOCHS
+    assert status.epoch == 2 + UNSEEN_EPOCHS
 
 
 async def test_a_copy_that_is_gone_leaves_a_cold_start(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from domwarden.migration.both import both
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.side import Side
 from domwarden.migration.site import Site
-from domwarden.plan import RECLAIM_EPOCHS, Action, Desired, Fact, View, may_have_run
+from domwarden.plan import UNSEEN_EPOCHS, Action, Desired, Fact, View, may_have_run
 
 #: Where a guest has to arm a new timer after a move, it is looked for this often.
 REARM_LOOK_SECONDS = 0.5
@@ -268,7 +268,7 @@ class DestinationSide(Side):
         if view.state in {RunState.RUNNING, RunState.PAUSED, RunState.UNKNOWN}:
             raise BrokenError(f"{self.record.domain} is {view.state} on {self.site.host.name}")
         record = self.record
-        epoch = record.epoch + RECLAIM_EPOCHS - 1
+        epoch = record.epoch + UNSEEN_EPOCHS - 1
         gone = DomainRecord(record.domain, epoch, Desired.MOVED, self.definition, record.peer)
         happened = self.site.happened(record.domain, HistoryKind.RECLAIMED, record.peer)
         never: list[Entry] = []

@@ -34,7 +34,7 @@ from domwarden.migration.both import both
 from domwarden.migration.moments import Observer, What
 from domwarden.migration.side import Side
 from domwarden.migration.site import Site
-from domwarden.plan import RECLAIM_EPOCHS, Action, Decision, Desired, Fact, View
+from domwarden.plan import UNSEEN_EPOCHS, Action, Decision, Desired, Fact, View
 
 
 class SourceSide(Side):
@@ -184,7 +184,7 @@ class SourceSide(Side):
         desired = Desired.RUNNING if record.running else Desired.PAUSED
         if cold:
             desired = Desired.STOPPED
-        epoch = record.epoch + RECLAIM_EPOCHS
+        epoch = record.epoch + UNSEEN_EPOCHS
         back = DomainRecord(record.domain, epoch, desired, record.definition)
         happened = self.site.happened(record.domain, HistoryKind.RECLAIMED, record.peer)
         more = [self.fact(Fact.WRITTEN_OFF)] if cold else []

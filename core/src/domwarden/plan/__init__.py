@@ -2,7 +2,7 @@
 
 from domwarden.plan.blackout import BLACKOUT_KEY, predicted_blackout_seconds, watchdog_too_short
 from domwarden.plan.contradictions import contradiction
-from domwarden.plan.epochs import EpochAnswer, claim
+from domwarden.plan.epochs import UNSEEN_EPOCHS, EpochAnswer, claim
 from domwarden.plan.evacuate import (
     Evacuation,
     Haven,
@@ -13,7 +13,7 @@ from domwarden.plan.evacuate import (
     next_trips,
 )
 from domwarden.plan.order import JOB_STAGES, ORDER, SAVE_ORDER, Stage
-from domwarden.plan.reclaim import RECLAIM_EPOCHS, Verdict, reclaim
+from domwarden.plan.reclaim import Verdict, reclaim
 from domwarden.plan.recovery import Begun, early, late
 from domwarden.plan.settle import Action, Next, may_have_run, settle
 from domwarden.plan.standing import Standing, owner, waits_for
@@ -23,8 +23,8 @@ __all__ = [
     "BLACKOUT_KEY",
     "JOB_STAGES",
     "ORDER",
-    "RECLAIM_EPOCHS",
     "SAVE_ORDER",
+    "UNSEEN_EPOCHS",
     "Action",
     "Begun",
     "Decision",

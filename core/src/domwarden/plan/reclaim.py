@@ -6,12 +6,8 @@ import dataclasses
 from collections.abc import Collection, Mapping
 
 from domwarden.contract import Refusal, RunState
-from domwarden.plan.epochs import EpochAnswer, claim
+from domwarden.plan.epochs import UNSEEN_EPOCHS, EpochAnswer, claim
 from domwarden.plan.views import Decision, Fact, View
-
-#: How much higher the epoch of a reclaimed domain is: fenced hosts are not asked, and each start,
-#: restore or move among them that nobody heard of raised it by three at most.
-RECLAIM_EPOCHS = 1000
 
 #: The released copy is here, whole, and stands still.
 _KEPT = frozenset({RunState.SUSPENDED, RunState.DEPARTED})
@@ -44,7 +40,7 @@ def reclaim(
     ``own`` is the epoch under which the domain was released, ``answers`` what each peer says, None
     for silence. With ``cold`` the suspended copy is to be destroyed instead of resumed.
     """
-    epoch = own + RECLAIM_EPOCHS
+    epoch = own + UNSEEN_EPOCHS
     refusals = [*_not_released(source, destination), *_not_fenced(destination, answers, fenced)]
     refusals += claim(own, answers, fenced={*fenced, destination})[1]
     cold_only = _cold_only(source, destination)

@@ -60,9 +60,7 @@ async def look(session: Session, *, timeout_seconds: float = 10.0) -> tuple[dict
 
 @contextlib.asynccontextmanager
 async def told(session: Session) -> AsyncGenerator[NextStatus]:
-    """Hear QEMU from now on: give what waits for the next status of the move that it tells.
-
-    """
+    """Hear QEMU from now on: give what waits for the next status of the move that it tells."""
     async with session.hear("MIGRATION") as heard:
 
         async def next_status(seconds: float) -> str:
