@@ -74,7 +74,7 @@ def test_a_domain_comes_back_from_a_host_that_is_gone_for_good(
         "a released web1 to b",
         "its copy here: departed",
         "b does not answer, and was named fenced",
-        "take epoch 1001",
+        "take epoch 1000001",
         "resume the suspended copy here: let it run",
         "its disks have gone on",
         "make sure that its power is off",

@@ -28,9 +28,9 @@ from domwarden.contract import (
 from domwarden.journal import Journal, reserve, store
 from domwarden.journal.lock import DomainLock
 from domwarden.migration import Hub, Ports, wire
+from domwarden.migration.answering import FIRST_TRY_SECONDS
 from domwarden.migration.command import Reached
 from domwarden.migration.patience import keep_trying
-from domwarden.migration.peer import FIRST_TRY_SECONDS
 from domwarden.migration.request import Request, Verb
 from domwarden.migration.serving import Serving
 from domwarden.migration.verbs import complete

@@ -369,7 +369,7 @@ async def test_a_driver_that_is_kept_ends_with_its_warden(tmp_path: Path) -> Non
     """It waits as long as somebody could use it, and no longer."""
     world = World(tmp_path)
     async with warden(world, keep_driver=True) as here:
-        spare = here._spare
+        spare = here._drivers._spare
         assert spare is not None
         assert spare.alive
     assert not spare.alive

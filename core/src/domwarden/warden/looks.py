@@ -121,6 +121,8 @@ class Looks:
 def _outcome(record: MigrationRecord, decision: Decision, facts: set[Fact]) -> Outcome:
     """Say how a move that is done ended at this end."""
     if record.role is End.SOURCE:
+        if Fact.RECLAIMED in facts:
+            return Outcome.STOPPED if Fact.WRITTEN_OFF in facts else Outcome.RECLAIMED
         if decision is Decision.RELEASED and Fact.RETURNED not in facts:
             return Outcome.SAVED if record.movement is Movement.SAVE else Outcome.ARRIVED
         return Outcome.RESUMED if Fact.RESUMED in facts else Outcome.ENDED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,11 +44,12 @@ from domwarden.migration import (
     restore,
     save,
 )
-from domwarden.migration.request import Request, Result, Verb, drive
+from domwarden.migration.request import Request, Verb
 from domwarden.migration.savefile import read_manifest
 from domwarden.migration.spare import Spare
 from domwarden.plan import Desired, watchdog_too_short
 from domwarden.warden import lifecycle
+from domwarden.warden.driving import Drivers
 from domwarden.warden.looks import Looks
 from domwarden.warden.status import DomainStatus, status_of
 from domwarden.warden.verdict import Plan
@@ -88,21 +89,17 @@ class Warden:
         self._fenced = fenced
         self._in_process = in_process
         self._hub = Hub(host_file, ports or Ports(), observer=observer)
-        self._keep_driver = keep_driver
-        self._spare = spare
+        self._drivers = Drivers(self._hub, spare, keep=keep_driver)
         #: What can be seen without settling anything.
         self.looks = Looks(self._hub)
 
     async def __aenter__(self) -> Warden:
         await self._hub.__aenter__()
-        if self._keep_driver and self._spare is None:
-            await self._start_spare()
+        await self._drivers.begin()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        spare, self._spare = self._spare, None
-        if spare is not None:
-            await asyncio.to_thread(spare.discard)
+        await self._drivers.end()
         await self._hub.__aexit__(*exc)
 
     @property
@@ -269,7 +266,7 @@ class Warden:
                     self._host_file, Verb.MIGRATE, domain=name, peer=peer, migration=migration
                 )
                 await self._settle_stays(name)
-                result = await self._drive(request)
+                result = await self._drivers.drive(request)
                 assert isinstance(result, Moved)
                 return result
             async with self._acting(name):
@@ -285,7 +282,7 @@ class Warden:
                     self._host_file, Verb.SAVE, domain=name, path=path, migration=migration
                 )
                 await self._settle_stays(name)
-                result = await self._drive(request)
+                result = await self._drivers.drive(request)
                 assert isinstance(result, Saved)
                 return result
             async with self._acting(name):
@@ -311,7 +308,7 @@ class Warden:
                     self._host_file, Verb.RESTORE, path=path, fenced=known, migration=migration
                 )
                 await self._settle_stays(manifest.definition.name)
-                result = await self._drive(request)
+                result = await self._drivers.drive(request)
                 assert isinstance(result, Restored)
                 return result
             async with self._acting(manifest.definition.name):
@@ -336,21 +333,6 @@ class Warden:
         """
         with self._heard_by(observer):
             return await reclaim(self._hub, name, fenced=self._fenced, cold=cold)
-
-    async def _drive(self, request: Request) -> Result:
-        """Have a process of its own do it, the one that waits if there is one."""
-        spare, self._spare = self._spare, None
-        try:
-            return await drive(request, self._hub.observe, spare=spare)
-        finally:
-            if self._keep_driver:
-                await self._start_spare()
-
-    async def _start_spare(self) -> None:
-        """Start a driver for the next move, with the drivers of the domains that were ever here."""
-        records = await self._hub.site.journal.domains()
-        self._spare = spare = await asyncio.to_thread(Spare.start)
-        await asyncio.to_thread(spare.load, _drivers(records))
 
     async def settle(self, name: str | None, *, observer: Observer | None = None) -> list[Settled]:
         """Settle the unfinished moves of one domain, or of all."""
@@ -398,14 +380,3 @@ class Warden:
             yield
         finally:
             self._hub.observer = before
-
-
-def _drivers(records: Iterable[DomainRecord]) -> set[tuple[str, str]]:
-    """Return the drivers of these domains, by kind and name."""
-    found = set()
-    for definition in (record.definition for record in records if record.definition is not None):
-        found.add(("engine", definition.engine))
-        found |= {("device", entry.driver) for entry in definition.devices}
-        if definition.watchdog is not None:
-            found.add(("watchdog", definition.watchdog.driver))
-    return found
