@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import shutil
@@ -9,15 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from domwarden.contract import End, Movement
+from domwarden.contract import DomwardenError, Movement
 from domwarden.journal import SaveRecord, journal, store
 from domwarden.journal.lock import DomainLock
-from domwarden.migration import restoring, settling
+from domwarden.migration import restoring
 from domwarden.migration.destination import DestinationSide
 from domwarden.migration.savefile import SaveFile
 from domwarden.migration.source import SourceSide
-from domwarden.plan import Action, Decision, Next
-from domwarden.plan import settle as plan_settle
+from domwarden.plan import Decision, Fact
 from domwarden.warden import lifecycle
 
 
@@ -67,13 +67,23 @@ class _NotDoneError(Exception):
 
 @breaks(1)
 def _a_ready_destination_gives_up_alone(patch: Patch) -> None:
-    def impatient(source: Any, destination: Any, **more: Any) -> Next:
-        next_ = plan_settle(source, destination, **more)
-        if source is None and next_.action is Action.WAIT and destination is not None:
-            return Next(Action.GIVE_UP, End.DESTINATION)
-        return next_
+    _sync = DestinationSide.sync
+    waiting = set()
 
-    patch(settling, "settle", impatient)
+    async def sync(self: DestinationSide) -> None:
+        await _sync(self)
+        task = asyncio.create_task(give_up(self))
+        waiting.add(task)
+        task.add_done_callback(waiting.discard)
+
+    async def give_up(self: DestinationSide) -> None:
+        await asyncio.sleep(1.0)
+        if Fact.GRANTED not in self.facts:
+            with contextlib.suppress(DomwardenError):
+                await self.give_up()
+                await self.discard()
+
+    patch(DestinationSide, "sync", sync)
 
 
 # -- 2: release or abort
