@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from domwarden.config import HostFile
 
+
 def serve(host_file: HostFile, make_ports: Callable[[], Ports] = Ports) -> None:
     """Answer until the client is gone, and settle what it left; raises DomwardenError."""
     reading, writing = _streams()
