@@ -22,6 +22,8 @@ from domwarden.warden import Warden
 from domwarden_xen import monitor
 from domwarden_xen.files import Files
 
+from .house import supervisors, until
+
 ROOT = Path(__file__).resolve().parents[2]
 HOST = """\
 host: a
@@ -66,6 +68,8 @@ async def started(folder: Path) -> AsyncIterator[tuple[Warden, Path]]:
             yield warden, folder / "a/host"
         finally:
             await _stopped(warden)
+            # Of a Xen that answers nothing any more it would learn nothing, and wait for ever.
+            await until(lambda: not supervisors(folder / "a/state"), "its supervisor ends with it")
             (folder / "a/host/state.json").unlink()  # its monitors end with it
 
 
