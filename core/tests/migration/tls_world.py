@@ -6,17 +6,23 @@ import asyncio
 import contextlib
 import datetime
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from domwarden.config import Address, HostFile, Peer, Tls
-from domwarden.migration import tls
+from domwarden.migration import Message, tls
+from domwarden.migration.dialling import Dialled
 from domwarden.migration.listening import Listener, listening
+from domwarden.migration.peerlink import PeerLink
 from domwarden.pki import Directory
 
 from .world import World
 
 LOOPBACK = "127.0.0.1"
+EPOCH = Message("", "epoch", {"domain": "web1", "engine": "toy", "nonce": ""})
+SAID = b'{"ping":1}\n'
 
 
 class Authority:
@@ -95,3 +101,36 @@ async def shown(
 def client(credentials: Tls) -> ssl.SSLContext:
     """Return what a client with these files connects with."""
     return tls.context(credentials, server=False)
+
+
+def link(world: TlsWorld, address: Address, credentials: Tls | None = None) -> PeerLink:
+    """Return host a's way to host b."""
+    own = credentials or world.credentials["a"]
+    return PeerLink("b", lambda: Dialled.start("b", address, own), lambda _: None)
+
+
+def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what the log says of refused clients, a line each, and forget it."""
+    said = [r.getMessage() for r in caplog.records if r.name == listening.__module__]
+    assert all(line.startswith(f"refused {LOOPBACK}, port ") for line in said)
+    caplog.clear()
+    return [line.partition(": ")[2] for line in said]
+
+
+async def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """Wait for the one line about a client and return it."""
+    await until(lambda: caplog.records)
+    (line,) = refusals(caplog)
+    return line
+
+
+@contextlib.asynccontextmanager
+async def served(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    credentials: Tls,
+) -> AsyncIterator[Address]:
+    """Let a peer of the test's own listen with these files."""
+    context = tls.context(credentials, server=True)
+    server = await asyncio.start_server(answer, LOOPBACK, 0, ssl=context)
+    async with server:
+        yield Address(*server.sockets[0].getsockname()[:2])
