@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+#: How often every domain's supervisor is looked for, which takes a look at each of them.
+SUPERVISED_SECONDS = 30.0
 WAITING = MoveState.WAITING
 
 
@@ -24,6 +26,7 @@ async def keep(warden: Warden, claims: Claims, sleep: Callable[[float], Awaitabl
     Every guarded domain keeps a supervisor.
     """
     pause_seconds, settled = FIRST_PAUSE_SECONDS, False
+    unseen_seconds = SUPERVISED_SECONDS
     while True:
         try:
             if not settled:
@@ -31,11 +34,14 @@ async def keep(warden: Warden, claims: Claims, sleep: Callable[[float], Awaitabl
                     logger.info("%s: %s %s", one.domain, one.outcome, one.detail)
                 settled = True
             waits = await _settle_undriven(warden, claims)
-            await warden.keep_supervised()
+            if unseen_seconds >= SUPERVISED_SECONDS:
+                await warden.keep_supervised()
+                unseen_seconds = 0.0
         except DomwardenError as error:
             logger.warning("what is unfinished cannot be settled now: %s", error)
             waits = True
         await sleep(pause_seconds)
+        unseen_seconds += pause_seconds
         # A move that waits is asked after soon, then less often; a new one may wait at any time.
         pause_seconds = (
             min(2 * pause_seconds, LONGEST_PAUSE_SECONDS) if waits else (FIRST_PAUSE_SECONDS)
