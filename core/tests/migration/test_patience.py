@@ -16,9 +16,11 @@ class Hub:
 
     def __init__(self, tries: list[str]) -> None:
         self.tries = tries
+        self.now = ""
 
     async def __aenter__(self) -> Hub:
-        if self.tries.pop(0) == "broken disk":
+        self.now = self.tries.pop(0)
+        if self.now == "broken disk":
             raise BrokenError("the journal cannot be used")
         return self
 
@@ -31,7 +33,9 @@ class Hub:
         return
 
     async def settle(self, domain: str | None) -> list[Settled]:
-        return [Settled("m1", domain or "", Outcome.RESUMED)]
+        failed = self.now == "breaks meanwhile"
+        outcome = Outcome.BROKEN if failed else Outcome.RESUMED
+        return [Settled("m1", domain or "", outcome, failed=failed)]
 
 
 async def keep_trying(tries: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +48,7 @@ async def test_a_journal_that_cannot_be_used_for_a_moment_is_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A disk may come back, and a suspended guest waits for nobody else."""
-    tries = ["broken disk", "broken disk", "well"]
+    tries = ["broken disk", "breaks meanwhile", "broken disk", "well"]
     await keep_trying(tries, monkeypatch)
     assert tries == []
 

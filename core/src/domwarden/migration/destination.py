@@ -202,7 +202,10 @@ class DestinationSide(Side):
         """Tell the devices that the domain runs here."""
         if Fact.FINISHED not in self.facts:
             await self.finish_devices(running=self.record.running)
-            self.note_later(Fact.FINISHED)  # with the end of the move
+            if self.record.done:  # closed by a process that did not know of it: no write follows
+                await self.note(Fact.FINISHED)
+            else:
+                self.note_later(Fact.FINISHED)  # with the end of the move
 
     async def finish_watched(self) -> Armed:
         """Finish, and look at the watchdog meanwhile."""

@@ -180,7 +180,8 @@ class Hub:
                 settled.append(dataclasses.replace(waiting, busy=True))
             except Exception as error:  # noqa: BLE001 - one domain's trouble must not keep others waiting
                 why = str(error) if isinstance(error, DomwardenError) else repr(error)
-                settled.append(Settled(record.id, record.domain, Outcome.BROKEN, why))
+                broken = Settled(record.id, record.domain, Outcome.BROKEN, why)
+                settled.append(dataclasses.replace(broken, failed=True))
         await self.site.journal.give_back_unneeded()
         return settled
 

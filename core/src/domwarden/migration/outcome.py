@@ -47,6 +47,9 @@ class Settled:
     alarms: tuple[str, ...] = ()
     #: Nobody tried: another process acts on the domain.
     busy: bool = False
+    #: The settling itself failed, by a journal that cannot be used for instance: it may go further
+    #: the next time.
+    failed: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain data."""

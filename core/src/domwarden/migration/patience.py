@@ -31,7 +31,8 @@ async def keep_trying(make_hub: Callable[[], Hub], domain: str) -> None:
         try:
             async with make_hub() as hub:
                 settled = await hub.settle(domain or None)
-            if last_try or all(one.outcome is not Outcome.WAITING for one in settled):
+            again = any(one.outcome is Outcome.WAITING or one.failed for one in settled)
+            if last_try or not again:
                 return
         except (DomwardenError, OSError):  # a disk may come back, and a guest may stand still
             if last_try:

@@ -57,7 +57,7 @@ class Settling:
                     self._look_here(), self._look(), f"{self.record.domain}/look"
                 )
             except BrokenError as error:
-                return self._settled(Outcome.BROKEN, str(error))
+                return self._failing(error)
             next_ = settle(source, destination, source_is_file=self._from_file)
             if next_.action is Action.DONE:
                 return self._done(source, destination)
@@ -69,7 +69,7 @@ class Settling:
             try:
                 await self._perform(next_)
             except BrokenError as error:
-                return self._settled(Outcome.BROKEN, str(error))
+                return self._failing(error)
             except _Enough as enough:
                 if enough.end is End.SOURCE or self.source is None:
                     return self._settled(Outcome.WAITING, str(enough.error))
@@ -150,6 +150,10 @@ class Settling:
         if self.record.done or _back(source) is not Outcome.ENDED:
             return self._settled(Outcome.RECLAIMED, f"{self.record.peer} was called gone for good")
         return self._settled(Outcome.ENDED, "its suspended copy died: start it from its file")
+
+    def _failing(self, error: BrokenError) -> Settled:
+        """Say that a journal cannot be used now; its disk may come back."""
+        return dataclasses.replace(self._settled(Outcome.BROKEN, str(error)), failed=True)
 
     def _settled(self, outcome: Outcome, detail: str = "") -> Settled:
         alarms = self.source.alarms if self.source is not None else self._far_alarms

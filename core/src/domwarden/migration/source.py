@@ -146,7 +146,8 @@ class SourceSide(Side):
     async def commit_abort(self) -> None:
         """Commit that the move is off; nothing can release the domain afterwards."""
         self.herald.tell(What.ABORTING)
-        await self._decide(Decision.ABORTED, *self.undoing())
+        # With the record: the commit that began the move may have failed, and the other end asks.
+        await self._decide(Decision.ABORTED, self.record, *self.undoing())
 
     async def _decide(self, wanted: Decision, *entries: Entry) -> None:
         batch = [*self._pending, *entries]

@@ -1,0 +1,97 @@
+"""What ten thousand seeded histories brought to light, each as short as it can be told."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from domwarden.contract import BrokenError
+from domwarden.journal import Entry, Journal, MigrationRecord
+from domwarden.migration import Outcome
+
+from .helpers import Overheard, recover, running_domain
+from .test_crashes import check_whole, killed
+from .world import Killed, World
+
+
+async def test_a_settling_that_its_journal_failed_is_told_from_one_for_a_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again, and the domain comes back."""
+    world = World(tmp_path)
+    await running_domain(world)
+
+    def die() -> None:
+        raise Killed("source engine suspend")
+
+    world.on_point = {"source engine suspend after": die}
+    assert await killed(world, None)
+    write = Journal.write
+
+    async def full(self: Journal, *entries: Entry) -> None:
+        raise BrokenError("the disk is full")
+
+    monkeypatch.setattr(Journal, "write", full)
+    (settled,) = await recover(world, "a")
+    assert (settled.outcome, settled.failed) == (Outcome.BROKEN, True)
+    monkeypatch.setattr(Journal, "write", write)
+    (settled,) = await recover(world, "a")
+    assert (settled.outcome, settled.failed) == (Outcome.RESUMED, False)
+    await check_whole(world)
+
+
+async def test_an_abort_brings_the_record_of_a_move_whose_beginning_was_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other end, which gave up, asks this one about it."""
+    world = World(tmp_path)
+    await running_domain(world)
+    write = Journal.write
+    failures = [True]
+
+    async def failing_once(self: Journal, *entries: Entry) -> None:
+        if failures and any(isinstance(entry, MigrationRecord) for entry in entries):
+            failures.clear()
+            raise BrokenError("the commit failed")
+        await write(self, *entries)
+
+    def die() -> None:
+        raise Killed("source journal aborted")
+
+    monkeypatch.setattr(Journal, "write", failing_once)
+    world.on_point = {"source journal aborted after": die}
+    assert await killed(world, None)
+    assert not failures
+    with sqlite3.connect(tmp_path / "a" / "journal.sqlite") as connection:
+        decided = connection.execute("SELECT migration, decision FROM decisions").fetchall()
+        known = connection.execute("SELECT id FROM migrations").fetchall()
+    assert [decision for _, decision in decided] == ["aborted"]
+    assert known == [(migration,) for migration, _ in decided]
+    await recover(world, "ab")
+    await check_whole(world)
+
+
+async def test_an_end_that_was_closed_by_who_did_not_know_it_finished_comes_to_rest(
+    tmp_path: Path,
+) -> None:
+    """Its finish was in the memory of a process that is gone, and is written down the next time."""
+    world = World(tmp_path)
+    await running_domain(world)
+    overheard = Overheard()
+    world.wrap_link = overheard
+
+    async def forget() -> None:
+        overheard.link.forget(overheard.messages[-1].migration)
+
+    def die() -> None:
+        raise Killed("source journal done")
+
+    overheard.before["close"] = forget
+    world.on_point = {"source journal done before": die}
+    assert await killed(world, None)
+    assert not overheard.before
+    settled = await recover(world, "a")
+    assert [one.outcome for one in settled] == [Outcome.ARRIVED]
+    await check_whole(world)
