@@ -56,7 +56,8 @@ class SideBySide:
         self._outcomes: dict[str, Future[str]] = {item.nodeid: Future() for item in items}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=asyncio.run, args=(self._all(),), name="hosts")
+        self._free, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work_all, name="hosts")
         self._thread.start()
 
     def outcome(self, item: pytest.Item) -> str:
@@ -65,14 +66,26 @@ class SideBySide:
 
     def join(self) -> None:
         """Wait until both hosts are free."""
-        self._thread.join()
+        self._free.wait()
 
     def stop(self) -> None:
         """Give up what has not ended."""
         if self._loop is not None and self._task is not None:
             with contextlib.suppress(RuntimeError):  # it has ended in this moment
                 self._loop.call_soon_threadsafe(self._task.cancel)
-        self.join()
+        self._over.set()
+        self._thread.join()
+
+    def _work_all(self) -> None:
+        """Work through the tests, then stay: hosts that this thread rebooted would die with it.
+
+        The kernel takes the thread that made a process for its parent (prctl(2), PR_SET_PDEATHSIG).
+        """
+        try:
+            asyncio.run(self._all())
+        finally:
+            self._free.set()
+        self._over.wait()
 
     async def _all(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
