@@ -1,8 +1,7 @@
 """Runs in dom0: serves commands, files and byte streams over TCP, one request a connection.
 
-The agent greets first: who connects knows then that dom0 itself has heard it. A request is one
-line of JSON and the bytes it announces; an answer likewise. Only the standard library of Debian's
-Python is needed.
+A request is one line of JSON and the bytes it announces; an answer likewise. Only the standard
+library of Debian's Python is needed.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-_GREETING = b"dom0\n"
 _LINE_BYTES = 1 << 20
 _PIECE_BYTES = 1 << 18
 
@@ -29,7 +27,6 @@ class RequestError(Exception):
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer one connection."""
     try:
-        writer.write(_GREETING)
         request = json.loads(await reader.readline())
         kind = request.pop("kind")
         if kind == "run":

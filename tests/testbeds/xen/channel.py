@@ -13,9 +13,6 @@ from typing import Any
 _LINE_BYTES = 1 << 20
 #: How much longer than the agent we wait, so that its answer comes first.
 _GRACE_SECONDS = 15.0
-#: What the agent says first (agent.py).
-GREETING = b"dom0\n"
-_AGAIN_SECONDS = 0.2
 
 
 class Dom0Error(Exception):
@@ -107,7 +104,9 @@ class Channel:
     ) -> AsyncIterator[tuple[dict[str, Any], asyncio.StreamReader, asyncio.StreamWriter]]:
         """Send a request; enter with its answer, and with what follows."""
         async with asyncio.timeout(timeout_seconds):
-            reader, writer = await self._greeted()
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", self.port, limit=_LINE_BYTES
+            )
         try:
             async with asyncio.timeout(timeout_seconds):
                 writer.write(json.dumps(request).encode() + b"\n" + content)
@@ -121,26 +120,3 @@ class Channel:
             yield answer, reader, writer
         finally:
             writer.close()
-
-    async def _greeted(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Return a connection on which the agent has spoken: nothing was asked before that.
-
-        QEMU accepts for dom0, and resets what dom0 then does not take: such a one is tried again.
-        """
-        while True:
-            try:
-                reader, writer = await asyncio.open_connection(
-                    "127.0.0.1", self.port, limit=_LINE_BYTES
-                )
-            except ConnectionRefusedError:
-                raise Dom0Error("QEMU does not listen any more: the machine is off") from None
-            try:
-                if await reader.readline() == GREETING:
-                    return reader, writer
-            except ConnectionResetError:
-                pass
-            except BaseException:
-                writer.close()
-                raise
-            writer.close()
-            await asyncio.sleep(_AGAIN_SECONDS)
