@@ -163,3 +163,20 @@ async def test_a_stop_ends_what_is_owed(one: XenEngine) -> None:
         assert (await one.observe(NAME)).state is RunState.ABSENT
         assert await heard(one, EventKind.GONE) == [EventKind.GONE]
         assert creations(one) == 1
+
+
+async def test_a_domain_that_xl_would_not_take_apart_is_not_owed(one: XenEngine) -> None:
+    """It runs on; when its guest powers it off one day, that is its end."""
+    async with started(one):
+        lie(one, destroy="no")
+        with pytest.raises(EngineError, match="destroy refused"):
+            await one.reset(NAME)
+        lie(one)
+        assert (await one.observe(NAME)).state is RunState.RUNNING
+        with fake.world(host_of(one)) as state:
+            found = fake.find(state, NAME)
+            assert found is not None
+            found[1]["code"] = fake.POWEROFF
+        assert await heard(one, EventKind.GONE) == [EventKind.SHUTDOWN, EventKind.GONE]
+        assert (await one.observe(NAME)).state is RunState.ENDED
+        assert creations(one) == 1

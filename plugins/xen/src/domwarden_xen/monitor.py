@@ -66,12 +66,14 @@ def unmade(log_directory: Path, name: str) -> End | None:
     One that makes the domain again waits for it; if that fails it gives up without a word here.
     """
     last = max(ends(log_directory, name), key=lambda end: end.domid, default=None)
-    begun = [
-        int(match["domid"])
-        for text in _texts(log_directory, name)
-        for match in _BEGIN.finditer(text)
-    ]
-    return None if last is None or last.domid < max(begun, default=0) else last
+    return None if last is None or last.domid < newest(log_directory, name) else last
+
+
+def newest(log_directory: Path, name: str) -> int:
+    """Return the highest domid that a monitor has waited for; -1 where none has."""
+    texts = _texts(log_directory, name)
+    found = (int(match["domid"]) for text in texts for match in _BEGIN.finditer(text))
+    return max(found, default=-1)
 
 
 def log_signs(log_directory: Path, name: str) -> tuple[int, ...]:

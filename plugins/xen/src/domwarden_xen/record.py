@@ -40,8 +40,8 @@ class Record:
     leaving: str = ""
     #: Its outgoing stream is complete: it resumes only by an explicit command.
     departed: bool = False
-    #: It was taken apart to be made again, and is not there yet.
-    making: bool = False
+    #: The domid that was taken apart to be made again, as long as none came after it; -1: none.
+    replaced: int = -1
     #: How often in a row making it again has failed.
     failures: int = 0
     #: The watchdog's action in the contract's words; empty without a watchdog.

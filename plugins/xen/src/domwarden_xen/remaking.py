@@ -30,8 +30,10 @@ def owed(name: str, record: Record, logs: Path) -> bool:
         return False  # a move decides about it
     if record.failures >= len(PAUSES_SECONDS):
         return False
+    if record.replaced >= max(0, monitor.newest(logs, name)):
+        return True
     end = monitor.unmade(logs, name)
-    return record.making or (end is not None and "restart" in aftermath.wanted(record, end.code))
+    return end is not None and "restart" in aftermath.wanted(record, end.code)
 
 
 async def remake(files: Files, xl: Xl, logs: Path) -> bool:
@@ -52,10 +54,10 @@ async def _made(files: Files, xl: Xl, logs: Path) -> bool:
     if record is None or not owed(files.name, record, logs):
         return False
     # Before anything else: whatever goes wrong from here on has been counted.
-    counted = dataclasses.replace(record, making=True, failures=record.failures + 1)
+    counted = dataclasses.replace(record, failures=record.failures + 1)
     counted.save(files.record)
     if await finding.find(files, xl, record) is not None:
-        dataclasses.replace(record, making=False, failures=0).save(files.record)
+        dataclasses.replace(record, replaced=-1, failures=0).save(files.record)
         return True  # somebody was faster
     for row in finding.ours(await xl.rows(), files.name, record.uuid):
         if not row.dying:

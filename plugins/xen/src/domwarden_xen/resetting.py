@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from domwarden.contract import EngineError, EventKind
+from domwarden.contract import EngineError, EventKind, OutcomeUnknownError
 
 from . import finding, notes
 from .files import Files
@@ -28,9 +28,8 @@ async def restart(files: Files, xl: Xl, record: Record, row: Row | None) -> int:
 
     Where it fails half-way, the record says that the domain is owed.
     """
-    dataclasses.replace(record, making=True).save(files.record)
     if row is not None:
-        await xl.destroy(row.domid)
+        await _take_apart(files, xl, record, row)
     await xl.create(str(files.config), files.environment, held=True)
     made = await finding.find(files, xl, record)
     if made is None:
@@ -38,9 +37,20 @@ async def restart(files: Files, xl: Xl, record: Record, row: Row | None) -> int:
     # The note comes first: whoever looks and sees the new domid finds it explained.
     notes.note(files, EventKind.RESET, made.domid)
     fresh = dataclasses.replace(record, ran=True, migration="", received=False)
-    dataclasses.replace(fresh, making=False, failures=0).save(files.record)
+    dataclasses.replace(fresh, replaced=-1, failures=0).save(files.record)
     await xl.unpause(made.domid)
     return made.domid
+
+
+async def _take_apart(files: Files, xl: Xl, record: Record, row: Row) -> None:
+    dataclasses.replace(record, replaced=row.domid).save(files.record)
+    try:
+        await xl.destroy(row.domid)
+    except OutcomeUnknownError:
+        raise  # it may be gone, and is owed then
+    except EngineError:
+        record.save(files.record)
+        raise
 
 
 async def reset(files: Files, xl: Xl) -> None:
