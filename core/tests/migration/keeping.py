@@ -28,15 +28,18 @@ from .world import World
 _HERE = "/HERE"
 #: More than any move passes.
 _MOST_POINTS = 300
+_SCHEMA = "schema.sql"
 KEPT = Path(__file__).parents[3] / "tests" / "journals"
 
 
 def unpack(kept: Path, directory: Path) -> None:
     """Make the hosts' state directories again as they were when the driver was killed."""
+    schema = (kept.parent / _SCHEMA).read_text()
     for place in sorted(path for path in kept.iterdir() if path.is_dir()):
         host = directory / place.name
         host.mkdir(parents=True)
         connection = sqlite3.connect(host / "journal.sqlite")
+        connection.executescript(schema)
         connection.executescript(_moved(place / "journal.sql", _HERE, str(directory)))
         connection.execute("PRAGMA journal_mode=WAL")
         connection.close()
@@ -48,16 +51,22 @@ def unpack(kept: Path, directory: Path) -> None:
 
 
 def pack(directory: Path, kept: Path) -> None:
-    """Write the hosts' journals and hypervisors down."""
+    """Write the hosts' journals and hypervisors down; a version's journals share their tables."""
     for host in sorted(path for path in directory.iterdir() if path.is_dir()):
         place = kept / host.name
         place.mkdir(parents=True)
         connection = sqlite3.connect(host / "journal.sqlite")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        lines = list(connection.iterdump())
+        lines = [
+            line for line in connection.iterdump() if line not in {"BEGIN TRANSACTION;", "COMMIT;"}
+        ]
         connection.close()
-        text = "\n".join([*lines, f"PRAGMA user_version={version};"])
-        (place / "journal.sql").write_text(f"{text}\n".replace(str(directory), _HERE))
+        rows = [line for line in lines if line.startswith("INSERT ")]
+        tables = [line for line in lines if line not in rows]
+        schema = "\n".join([*tables, f"PRAGMA user_version={version};"])
+        (kept.parent / _SCHEMA).write_text(f"{schema}\n")
+        text = "".join(f"{row}\n" for row in rows)
+        (place / "journal.sql").write_text(text.replace(str(directory), _HERE))
         shutil.copy(host / "journal.id", place)
         hypervisor = host / "hypervisor" / "web1.json"
         if hypervisor.exists():

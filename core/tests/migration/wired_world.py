@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from domwarden.config import HostFile, Peer
 from domwarden.migration import Hub, Ports, wire
 from domwarden.migration.command import Reached
+from domwarden.migration.conversation import Conversation
 from domwarden.migration.serving import Serving
 
 from .world import World
@@ -108,3 +110,38 @@ class _Gone(Reached):
 def lines(*said: Any) -> bytes:
     """Return what a client sends."""
     return b"".join(one if isinstance(one, bytes) else wire.encode(one) for one in said)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    world: World, host: str = "b"
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, Hub]]:
+    """Serve a host; yields the client's end, after the greeting."""
+    (reader, writer), there = await connected()
+    async with world.hub(host) as hub:
+        task = asyncio.create_task(Serving(hub, *there).run())
+        try:
+            assert await wire.read(reader, 10) == wire.greeting(host)
+            yield reader, writer, hub
+        finally:
+            writer.close()
+            await asyncio.wait_for(task, 10)
+            there[1].close()
+
+
+@contextlib.asynccontextmanager
+async def conversation(world: World) -> AsyncIterator[tuple[Conversation, Hub]]:
+    async with serving(world) as (reader, writer, hub):
+        asking = Conversation("b", reader, writer, lambda _: None)
+        try:
+            yield asking, hub
+        finally:
+            await asking.aclose()
+
+
+EPOCH = {
+    "id": 1,
+    "migration": "",
+    "step": "epoch",
+    "body": {"domain": "web1", "engine": "toy", "nonce": ""},
+}

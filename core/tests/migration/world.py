@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,26 @@ MEMORY = "precious"
 
 class Killed(BaseException):
     """The process was killed here."""
+
+
+class Cut:
+    """Whether what was done came to where it was killed."""
+
+    killed = False
+
+
+@contextlib.contextmanager
+def cut_short() -> Iterator[Cut]:
+    """Let what may be killed be killed, alone or beside others."""
+    cut = Cut()
+    try:
+        yield cut
+    except Killed:
+        cut.killed = True
+    except BaseExceptionGroup as group:  # both ends may be at it, at once
+        if group.subgroup(Killed) is None:
+            raise
+        cut.killed = True
 
 
 Said = tuple[str, str, str, str]

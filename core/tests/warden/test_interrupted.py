@@ -18,7 +18,7 @@ from domwarden.plan import Desired
 from domwarden.warden import Warden
 
 from ..migration.conftest import memory_directory
-from ..migration.world import Killed, World
+from ..migration.world import Killed, World, cut_short
 from .test_warden import warden
 
 __all__ = ["memory_directory"]
@@ -67,14 +67,9 @@ class Housed(World):
 
 async def until_killed(world: World, verb: Callable[[Warden], Awaitable[object]]) -> None:
     """Run a verb of host a whose process may die."""
-    try:
+    with cut_short():
         async with warden(world) as here:
             await verb(here)
-    except Killed:
-        pass
-    except BaseExceptionGroup as group:
-        if group.subgroup(Killed) is None:
-            raise
     world.kill_at = None
 
 

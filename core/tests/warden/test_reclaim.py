@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,93 +12,31 @@ from domwarden.config import HostFile, Peer
 from domwarden.contract import (
     BrokenError,
     ConflictError,
-    OutcomeUnknownError,
     PermanentError,
     RefusedError,
     RunState,
 )
 from domwarden.journal import HistoryKind
-from domwarden.migration import Link, Message, Outcome
-from domwarden.plan import UNSEEN_EPOCHS, Desired, Fact
-from domwarden.warden import Warden
+from domwarden.migration import Outcome
+from domwarden.plan import UNSEEN_EPOCHS, Desired
 
 from ..migration.embedded_world import EmbeddedWorld
-from ..migration.helpers import move, running_domain
 from ..migration.world import MEMORY, Killed, World
-from .test_warden import warden
-
-FENCED = ("b",)
-#: Points after the release at which the source's copy still stands still.
-RELEASED = "source journal released after"
-GRANTED = "destination journal granted after"
-AFTER_RELEASE = (
-    RELEASED,
-    "link grant before",
-    "destination journal granted before",
+from .reclaimed import (
+    AFTER_RELEASE,
     GRANTED,
-    "destination engine activate before",
-    "destination engine activate after",
-    "destination journal ran before",
-    "destination journal ran after",
+    RELEASED,
+    SEEN,
+    Off,
+    fenced,
+    killed_at,
+    left_at,
+    refused,
+    switch_off,
+    switch_on,
+    unreachable,
 )
-SEEN = "source journal finish intents after"
-
-
-class Off(Link):
-    """The way to a host that is switched off."""
-
-    async def send(self, message: Message) -> Mapping[str, Any]:
-        raise OutcomeUnknownError("no route to host")
-
-
-def unreachable(world: World, host: str = "b") -> None:
-    world.wrap_link = lambda peer, link: Off() if peer == host else link
-
-
-async def switch_off(world: World) -> None:
-    """Take b's power: nothing of its hypervisor is left, and nobody reaches it."""
-    await world.engine("b").stop("web1")
-    unreachable(world)
-
-
-def switch_on(world: World) -> None:
-    """Bring the host back with its journal."""
-    world.wrap_link = lambda _peer, link: link
-
-
-async def left_at(world: World, point: str, *, paused: bool = False) -> None:
-    """Kill a move of web1 from a to b at a point."""
-
-    def die() -> None:
-        raise Killed
-
-    await running_domain(world, paused=paused)
-    world.on_point = {point: die}
-    try:
-        await move(world)
-    except Killed:
-        pass
-    except BaseExceptionGroup as group:
-        if group.subgroup(Killed) is None:
-            raise
-    assert not world.on_point, point
-    world.said.clear()
-
-
-def fenced(world: World, *hosts: str, host: str = "a") -> Warden:
-    return warden(world, host, fenced=hosts or FENCED)
-
-
-async def refused(world: World, *hosts: str, cold: bool = False) -> list[str]:
-    """Return the rules that are against a reclaim, after trying it all the same."""
-    before = world.states()
-    async with fenced(world, *hosts) as here:
-        found = await here.reclaimable("web1", cold=cold)
-        with pytest.raises(RefusedError):
-            await here.reclaim("web1", cold=cold)
-    assert world.states() == before
-    assert all(refusal.reason and refusal.remedy for refusal in found.refusals)
-    return [refusal.code for refusal in found.refusals]
+from .test_warden import warden
 
 
 @pytest.mark.parametrize("point", AFTER_RELEASE)
@@ -145,24 +81,6 @@ async def test_a_paused_domain_is_taken_back_paused(tmp_path: Path) -> None:
         assert (await here.reclaim("web1")).outcome is Outcome.RECLAIMED
         (status,) = await here.status()
     assert (status.state, status.desired) == (RunState.PAUSED, Desired.PAUSED)
-
-
-async def killed_at(world: World, kill_at: int | None, *, cold: bool) -> bool:
-    """Reclaim, killed at the n-th point; returns whether it came so far."""
-    world.points.clear()
-    world.kill_at = kill_at
-    try:
-        async with fenced(world) as here:
-            await here.reclaim("web1", cold=cold)
-    except Killed:
-        return True
-    except BaseExceptionGroup as group:
-        if group.subgroup(Killed) is None:
-            raise
-        return True
-    finally:
-        world.kill_at = None
-    return False
 
 
 async def again(world: World, *, cold: bool) -> None:
@@ -342,83 +260,6 @@ async def test_a_destination_does_not_reclaim(tmp_path: Path) -> None:
         found = await there.reclaimable("web1")
     assert [refusal.code for refusal in found.refusals] == ["not-the-source", "broken"]
     assert "reclaim it on a" in found.refusals[0].remedy
-
-
-async def test_a_host_that_was_only_cut_off_destroys_what_never_ran(tmp_path: Path) -> None:
-    """Its held copy is discarded and its devices are recovered, once it hears of the reclaim."""
-    world = World(tmp_path)
-    await left_at(world, GRANTED)
-    unreachable(world)
-    async with fenced(world) as here:
-        await here.reclaim("web1")
-    world.said.clear()
-    switch_on(world)
-    async with warden(world, "b") as there:
-        assert [one.outcome for one in await there.recover()] == [Outcome.RECLAIMED]
-    assert world.states() == {"a": "running", "b": "absent"}
-    undone = [(d, hook) for w, d, hook, _ in world.said if w == "b" and hook == "recover"]
-    assert undone == [("net", "recover"), ("disk", "recover")]
-
-
-async def test_what_may_have_run_there_is_kept_with_an_alarm(tmp_path: Path) -> None:
-    """Nothing that the guest wrote on that host's disks is undone."""
-    world = World(tmp_path)
-    await left_at(world, "destination journal ran after")
-    await switch_off(world)
-    async with fenced(world) as here:
-        await here.reclaim("web1")
-    world.said.clear()
-    switch_on(world)
-    async with warden(world, "b") as there:
-        await there.recover()
-        history = await there._hub.site.journal.history("web1")
-    assert [hook for where, _, hook, _ in world.said if where == "b"] == ["close", "close"]
-    (alarm,) = [entry.detail for entry in history if entry.kind is HistoryKind.ALARM]
-    assert "may have run here" in alarm
-
-
-async def test_a_fenced_host_that_runs_it_after_all_is_told_to_a_person(tmp_path: Path) -> None:
-    """The word was wrong; neither copy is touched."""
-    world = World(tmp_path)
-    await left_at(world, "destination journal ran after")
-    unreachable(world)
-    async with fenced(world) as here:
-        await here.reclaim("web1")
-    switch_on(world)
-    async with warden(world, "b") as there:
-        (one,) = await there.recover()
-    assert one.outcome is Outcome.BROKEN
-    assert "which copy is right" in one.detail
-    assert world.states() == {"a": "running", "b": "running"}
-
-
-async def test_a_late_grant_lets_nothing_run_that_was_reclaimed(tmp_path: Path) -> None:
-    """Whatever was on its way when the host was called fenced, as soon as it heard of it."""
-    world = World(tmp_path)
-    await left_at(world, GRANTED)
-    unreachable(world)
-    async with fenced(world) as here:
-        await here.reclaim("web1")
-    switch_on(world)
-
-    def die() -> None:
-        raise Killed
-
-    async with warden(world, "b") as there:
-        (record,) = await there._hub.site.journal.unfinished()
-        world.on_point = {"destination journal conceded after": die}
-        with pytest.raises(Killed):
-            await there.recover()
-        assert Fact.CONCEDED in await there._hub.site.journal.facts(record.id)
-    for step in ("grant", "activate", "start"):
-        async with warden(world) as here:
-            link = await here._hub.link("b")
-            with pytest.raises(PermanentError, match=r"was reclaimed by a|gave the move"):
-                await link.send(Message(record.id, step))
-        assert world.states() == {"a": "running", "b": "received"}
-    async with warden(world, "b") as there:
-        await there.recover()
-    assert world.states() == {"a": "running", "b": "absent"}
 
 
 async def test_the_rest_of_a_reclaim_asks_no_silent_host(tmp_path: Path) -> None:

@@ -1,0 +1,15 @@
+CREATE TABLE decisions (migration TEXT PRIMARY KEY, decision TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE domains (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, record TEXT NOT NULL);
+CREATE TABLE expiries (id INTEGER PRIMARY KEY, domain TEXT NOT NULL, record TEXT NOT NULL);
+CREATE TABLE facts (migration TEXT NOT NULL, fact TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (migration, fact));
+CREATE TABLE filler (bytes BLOB NOT NULL);
+CREATE TABLE history (id INTEGER PRIMARY KEY, domain TEXT NOT NULL, record TEXT NOT NULL);
+CREATE TABLE identity (journal TEXT NOT NULL);
+CREATE TABLE jobs (migration TEXT NOT NULL, hook TEXT NOT NULL, device TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (migration, hook, device));
+CREATE TABLE migrations (id TEXT PRIMARY KEY, domain TEXT NOT NULL, done INTEGER NOT NULL, record TEXT NOT NULL);
+CREATE TABLE saves (nonce TEXT PRIMARY KEY, domain TEXT NOT NULL, record TEXT NOT NULL);
+CREATE TABLE steps (migration TEXT NOT NULL, device TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (migration, device));
+CREATE INDEX migrations_open ON migrations (done, domain);
+CREATE INDEX expiries_domain ON expiries (domain);
+CREATE INDEX history_domain ON history (domain);
+PRAGMA user_version=2;
