@@ -94,8 +94,12 @@ async def _run(
         samples = await _measure(movers, ears, rounds, within)
         elapsed = time.monotonic() - begun
         for name, mover in movers.items():
-            if float(await mover.ask("uptime")) < uptimes[name] + 0.5 * elapsed:
-                raise RuntimeError(f"the {name} guest was not up all the time")
+            uptime = float(await mover.ask("uptime"))
+            if uptime < uptimes[name] + 0.5 * elapsed:
+                raise RuntimeError(
+                    f"the {name} guest was not up all the time: {uptimes[name]:.0f} s, and after"
+                    f" {elapsed:.0f} s more {uptime:.0f} s; {mover.told()}"
+                )
     return samples, within
 
 

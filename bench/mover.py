@@ -135,6 +135,13 @@ class Mover(abc.ABC):
             await console.wait_ready(timeout_seconds=LIMIT_SECONDS)
             return await console.command(line)
 
+    def told(self) -> str:
+        """Return the ends of the hosts' logs."""
+        return "\n".join(
+            f"{log}: ...{log.read_text(errors='replace')[-2000:]}"
+            for log in sorted(self.folder.glob("*/logs/*"))
+        )
+
     async def prepare(self) -> None:
         """Have the guest guarded, and as the case wants it."""
         await self.ask(f"watchdog start {HEARTBEAT_SECONDS}")

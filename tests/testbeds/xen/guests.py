@@ -19,7 +19,7 @@ CMDLINE = (
     "console=hvc0 quiet pci=off mitigations=off init_on_alloc=0 cryptomgr.notests"
     " random.trust_cpu=on"
 )
-HVM_CMDLINE = CMDLINE.replace("console=hvc0 quiet pci=off", "console=ttyS0 quiet")
+HVM_CMDLINE = CMDLINE.replace("console=hvc0 quiet pci=off", "console=ttyS0 quiet no_timer_check")
 #: Under TCG, on a machine that has other work too.
 BOOT_SECONDS = 240.0
 
