@@ -12,8 +12,8 @@ import pytest
 from workspace import ROOT, distributions
 
 from domwarden.cli.verbs import VERBS
-from domwarden.config import CheckKind, Tls, guard_keys, keys
-from domwarden.contract import DeviceHooks, EmbeddedHooks, QemuHooks, XenHooks
+from domwarden.config import CheckKind, guard_keys, keys
+from domwarden.contract import DeviceHooks, EmbeddedHooks, QemuHooks, Tls, XenHooks
 from domwarden.plan import JOB_STAGES
 from domwarden.plugins import Kind, installed, load
 from domwarden.plugins.hooks import arguments

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domwarden.config import Address, HostFile, Peer, Tls, check_files, load_host
-from domwarden.contract import ConfigError, Host
+from domwarden.config import Address, HostFile, Peer, check_files, load_host
+from domwarden.contract import ConfigError, Host, Stream, Tls
 
 from .drivers import HOST
 
@@ -43,7 +43,7 @@ def test_a_peer_may_be_reached_at_an_address(tmp_path: Path):
     assert read.peers["gamma"].address == Address("gamma", 16519)
     assert read.listen == Address("10.0.0.1")
     usual = Path("/etc/domwarden/pki")
-    assert read.credentials == Tls(
+    assert read.host.credentials == Tls(
         usual / "authority.pem", usual / "alpha.pem", tmp_path / "mine.key"
     )
 
@@ -74,8 +74,16 @@ def test_no_text_is_an_address_that_cannot_be_written(text: str):
 def test_without_any_a_host_has_the_usual_files_of_its_name(tmp_path: Path):
     file = tmp_path / "alpha.yaml"
     file.write_text("host: alpha\n")
-    assert load_host(file).credentials == Tls.usual("alpha")
+    assert load_host(file).host.credentials == Tls.usual("alpha")
     assert str(load_host(file).listen) == "*:16519"
+
+
+def test_streams_are_encrypted_unless_the_file_says_otherwise(tmp_path: Path):
+    file = tmp_path / "alpha.yaml"
+    file.write_text("host: alpha\n")
+    assert load_host(file).host.streams is Stream.TLS
+    file.write_text("host: alpha\nstreams: plain\n")
+    assert load_host(file).host.streams is Stream.PLAIN
 
 
 def test_a_name_is_enough(tmp_path: Path):
@@ -87,6 +95,10 @@ def test_a_name_is_enough(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (
+            "host: a\nstreams: local",
+            "2:10: streams: wrong value 'local': valid: tls, plain",
+        ),
         ("state: a", "1:1: missing key 'host': This host's name"),
         ("host: -a", "1:7: host: wrong value '-a': expected a letter or digit, then letters"),
         (

@@ -14,10 +14,11 @@ import pytest
 pytest.importorskip("cryptography", reason="domwarden[pki] is not installed")
 
 
-from domwarden.config import Address, Tls
+from domwarden.config import Address
 from domwarden.contract import (
     OutcomeUnknownError,
     PermanentError,
+    Tls,
     TransientError,
 )
 from domwarden.migration import dialling, listening, wire

@@ -16,9 +16,10 @@ pytest.importorskip("cryptography", reason="domwarden[pki] is not installed")
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domwarden.config import Address, Peer, Tls
+from domwarden.config import Address, Peer
 from domwarden.contract import (
     PermanentError,
+    Tls,
 )
 from domwarden.migration import Message, Timeline, listening, wire
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from domwarden.config import Address, HostFile, Peer, Tls
-from domwarden.migration import Message, tls
+from domwarden.config import Address, HostFile, Peer
+from domwarden.contract import Tls, tls
+from domwarden.migration import Message
 from domwarden.migration.dialling import Dialled
 from domwarden.migration.listening import Listener, listening
 from domwarden.migration.peerlink import PeerLink
@@ -55,10 +57,9 @@ class TlsWorld(World):
 
     def host_file(self, name: str) -> HostFile:
         return HostFile(
-            self.hosts[name],
+            dataclasses.replace(self.hosts[name], tls=self.credentials[name]),
             self.peers[name],
             listen=Address(LOOPBACK, 0),
-            tls=self.credentials[name],
         )
 
     @contextlib.asynccontextmanager

@@ -114,10 +114,10 @@ class ToyEngine(Engine):
     def control(self, name: str, protocol: type) -> object | None:
         return None
 
-    def outgoing(self, definition: Definition, migration: str) -> Outgoing:
+    def outgoing(self, definition: Definition, migration: str, peer: str = "") -> Outgoing:
         return ToyOutgoing(self, definition.name)
 
-    def incoming(self, name: str, migration: str) -> Incoming:
+    def incoming(self, name: str, migration: str, peer: str = "") -> Incoming:
         return ToyIncoming(self, name)
 
 

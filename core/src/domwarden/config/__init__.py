@@ -5,11 +5,9 @@ from domwarden.config.guard import CheckEntry, GuardFile, HostWatchdogEntry, Rep
 from domwarden.config.guard_keys import CheckKind
 from domwarden.config.host import HostFile, Peer
 from domwarden.config.json_schema import json_schema
-from domwarden.config.link import AUTHORITY, PKI_DIRECTORY, Address, Tls
+from domwarden.config.link import Address
 
 __all__ = [
-    "AUTHORITY",
-    "PKI_DIRECTORY",
     "Address",
     "CheckEntry",
     "CheckKind",
@@ -18,7 +16,6 @@ __all__ = [
     "HostWatchdogEntry",
     "Peer",
     "Repair",
-    "Tls",
     "check_files",
     "default_guard",
     "json_schema",

@@ -10,13 +10,13 @@ from typing import Any
 
 from domwarden.config import keys
 from domwarden.config.domain import is_mapping
-from domwarden.config.link import Address, Tls
+from domwarden.config.link import Address
 from domwarden.config.nodes import Mapping, Mark, Node
 from domwarden.config.report import Report
 from domwarden.config.schemas import host_section
 from domwarden.config.sections import check
 from domwarden.config.wording import did_you_mean
-from domwarden.contract import DriverError, Host, relative_to
+from domwarden.contract import DriverError, Host, Stream, Tls, relative_to
 from domwarden.plugins import Kind, load
 from domwarden.plugins.offers import names
 
@@ -43,15 +43,8 @@ class HostFile:
     peers: AbstractMapping[str, Peer] = dataclasses.field(default_factory=dict)
     #: Where its peers reach it.
     listen: Address = dataclasses.field(default_factory=Address)
-    #: None where the file names none: those of its name in the usual directory.
-    tls: Tls | None = None
     #: Where the host's service answers, if the file says it.
     socket: Path | None = None
-
-    @property
-    def credentials(self) -> Tls:
-        """The files that its links use."""
-        return self.tls or Tls.usual(self.host.name)
 
     @property
     def socket_path(self) -> Path:
@@ -70,10 +63,10 @@ def read_host(root: Mapping, directory: Path, report: Report) -> HostFile | None
         drivers = _drivers(root, report)
     if own is None or report.problems:
         return None
-    host = Host(own["host"], Path(own["state"]), drivers)
+    host = Host(own["host"], Path(own["state"]), drivers, Stream(own["streams"]), _tls(own))
     listen = Address.parse(own["listen"]) if "listen" in own else Address()
     socket = Path(own["socket"]) if "socket" in own else None
-    return HostFile(host, peers, listen=listen, tls=_tls(own), socket=socket)
+    return HostFile(host, peers, listen=listen, socket=socket)
 
 
 def _tls(own: AbstractMapping[str, Any]) -> Tls | None:

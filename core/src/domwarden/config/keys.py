@@ -11,6 +11,7 @@ from domwarden.config.schemas import Section, section
 from domwarden.contract import (
     Action,
     MigrationSettings,
+    Stream,
     WatchdogEntry,
     duration,
     path,
@@ -156,6 +157,9 @@ def host_keys() -> Section:
             v.Optional("certificate", description="This host's; it names the host."): path,
             v.Optional("key", description="The certificate's private key."): path,
         },
+        v.Optional("streams", default=Stream.TLS.value,
+                   description="Whether memory and disks travel encrypted: tls, or plain."):
+            v.In([Stream.TLS.value, Stream.PLAIN.value]),
         v.Optional("socket", description="Where `domwarden serve` answers."): path,
     })  # fmt: skip
 

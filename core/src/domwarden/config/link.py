@@ -1,17 +1,12 @@
-"""Where hosts meet, and the files by which they know each other."""
+"""Where hosts meet."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
 #: Unassigned at https://www.iana.org/assignments/service-names-port-numbers; not ephemeral either.
 DEFAULT_PORT = 16519
-#: Where `domwarden pki` writes, and the link reads.
-PKI_DIRECTORY = Path("/etc/domwarden/pki")
-#: How the authority's files are called there; no host may be called so.
-AUTHORITY = "authority"
 
 _ADDRESS = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<host>[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}))"
@@ -40,19 +35,3 @@ class Address:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host or "*"
         return f"{host}:{self.port}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Tls:
-    """The files by which a host knows its peers, and proves who it is itself."""
-
-    authority: Path
-    certificate: Path
-    key: Path
-
-    @classmethod
-    def usual(cls, name: str, directory: Path = PKI_DIRECTORY) -> Tls:
-        """Return those that `domwarden pki` makes for the host of that name."""
-        return cls(
-            directory / f"{AUTHORITY}.pem", directory / f"{name}.pem", directory / f"{name}.key"
-        )

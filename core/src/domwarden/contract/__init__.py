@@ -57,6 +57,7 @@ from domwarden.contract.qemu import QemuArgument, QemuHooks
 from domwarden.contract.refusals import Refusal
 from domwarden.contract.scope import in_scope
 from domwarden.contract.steps import End, Movement, Step
+from domwarden.contract.streams import Stream, Tls, stays_here, stream_at, stream_refusals
 from domwarden.contract.units import duration, path, rate, relative_to, size
 from domwarden.contract.watchdog import Action, Armed, Expiry, Reading, TimerClock
 from domwarden.contract.xen import (
@@ -132,9 +133,11 @@ __all__ = [
     "Room",
     "RunState",
     "Step",
+    "Stream",
     "Ticket",
     "Timer",
     "TimerClock",
+    "Tls",
     "TransientError",
     "WatchdogAbsentError",
     "WatchdogAction",
@@ -150,4 +153,7 @@ __all__ = [
     "rate",
     "relative_to",
     "size",
+    "stays_here",
+    "stream_at",
+    "stream_refusals",
 ]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from domwarden.contract.definition import Definition
 from domwarden.contract.jobs import Ticket
 from domwarden.contract.steps import End, Movement
+from domwarden.contract.streams import Stream, Tls
 
 ControlT = TypeVar("ControlT")
 
@@ -19,12 +20,21 @@ class Host:
     """The machine a hook runs on, from its host file.
 
     ``drivers`` maps a driver's or engine's name to its own section of the host file (bridge names,
-    the external TPM tool), validated by that driver's ``HOST_SCHEMA``.
+    the external TPM tool), validated by that driver's ``HOST_SCHEMA``.  ``streams`` is how memory
+    and disks travel to and from other machines, ``tls`` the files for it, where they are not the
+    usual ones.
     """
 
     name: str
     state_directory: Path
     drivers: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    streams: Stream = Stream.TLS
+    tls: Tls | None = None
+
+    @property
+    def credentials(self) -> Tls:
+        """The files that its links and streams use."""
+        return self.tls or Tls.usual(self.name)
 
     def settings(self, driver: str) -> Mapping[str, Any]:
         """Return the driver's section of the host file, empty where there is none."""
@@ -33,6 +43,28 @@ class Host:
     def domain_directory(self, domain: str) -> Path:
         """Return where this host keeps a domain's sockets and small state."""
         return self.state_directory / "domains" / domain
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the host as plain data, for another process on the same machine."""
+        files = self.tls and [self.tls.authority, self.tls.certificate, self.tls.key]
+        return {
+            "name": self.name,
+            "state_directory": str(self.state_directory.absolute()),
+            "drivers": {name: dict(section) for name, section in self.drivers.items()},
+            "streams": self.streams,
+            "tls": files and [str(path.absolute()) for path in files],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Host:
+        """Rebuild a host from what :meth:`as_json` returned."""
+        return cls(
+            data["name"],
+            Path(data["state_directory"]),
+            data["drivers"],
+            Stream(data["streams"]),
+            Tls(*map(Path, data["tls"])) if data["tls"] else None,
+        )
 
 
 def _no_control(_protocol: type) -> None:

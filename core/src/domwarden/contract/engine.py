@@ -160,6 +160,15 @@ class Incoming(abc.ABC):
         """
         return ()
 
+    @property
+    def arrives_at(self) -> str:
+        """The address of this host at which streams arrive; empty for a way that stays on it.
+
+        What is sent to another machine is encrypted unless ``host.streams`` says otherwise: the
+        core has compared that at TEST (:func:`stream_at`), and each end sees to it by itself.
+        """
+        return ""
+
     @abc.abstractmethod
     async def listen(
         self, definition: Definition, room: Room, source: Address | None = None
@@ -284,12 +293,12 @@ class Engine(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def outgoing(self, definition: Definition, migration: str) -> Outgoing:
-        """Return the source's half of a move. No I/O."""
+    def outgoing(self, definition: Definition, migration: str, peer: str = "") -> Outgoing:
+        """Return the source's half of a move to that host, or of a save. No I/O."""
 
     @abc.abstractmethod
-    def incoming(self, name: str, migration: str) -> Incoming:
-        """Return the destination's half of a move. No I/O."""
+    def incoming(self, name: str, migration: str, peer: str = "") -> Incoming:
+        """Return the destination's half of a move from that host, or of a restore. No I/O."""
 
     async def aclose(self) -> None:
         """Let go of connections; the domains live on. Idempotent."""

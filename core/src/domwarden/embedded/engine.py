@@ -137,10 +137,10 @@ class EmbeddedEngine(Engine):
         """Return an EmbeddedControl, or None."""
         return MachineControl(self._backend, name) if protocol is EmbeddedControl else None
 
-    def outgoing(self, definition: Definition, migration: str) -> EmbeddedOutgoing:
+    def outgoing(self, definition: Definition, migration: str, peer: str = "") -> EmbeddedOutgoing:
         """Return the source's half of a move."""
         return EmbeddedOutgoing(self._backend, definition, migration)
 
-    def incoming(self, name: str, migration: str) -> EmbeddedIncoming:
+    def incoming(self, name: str, migration: str, peer: str = "") -> EmbeddedIncoming:
         """Return the destination's half of a move."""
         return EmbeddedIncoming(self._backend, name, migration)

@@ -110,7 +110,7 @@ class Server:
             if not writer.is_closing():
                 writer.write(wire.line({"note": data}))
 
-        host = wire.host_from_json(request["host"])
+        host = Host.from_json(request["host"])
         call = Call(host, request["method"], request["arguments"], note, self._room)
         task = asyncio.create_task(self._service.call(call), name=f"call/{call.method}")
         if call.method == "events":  # ends with its listener; every other call is carried through

@@ -118,7 +118,7 @@ class ProcessBackend:
             writer.close()
 
     def _request(self, method: str, arguments: Mapping[str, Any]) -> bytes:
-        host = wire.host_as_json(self._host)
+        host = self._host.as_json()
         return wire.line({"host": host, "method": method, "arguments": dict(arguments)})
 
     async def _result(self, method: str, reader: asyncio.StreamReader, note: Note) -> Any:

@@ -23,7 +23,6 @@ from domwarden.contract import (
     DriverError,
     EngineError,
     GuestStoppedError,
-    Host,
     OutcomeUnknownError,
 )
 
@@ -71,17 +70,3 @@ def error_from_json(data: Mapping[str, Any]) -> DomwardenError:
     if isinstance(error, EngineError):
         error.command = str(data.get("command", ""))
     return error
-
-
-def host_as_json(host: Host) -> dict[str, Any]:
-    """Encode a host."""
-    return {
-        "name": host.name,
-        "state_directory": str(host.state_directory),
-        "drivers": {name: dict(section) for name, section in host.drivers.items()},
-    }
-
-
-def host_from_json(data: Mapping[str, Any]) -> Host:
-    """Decode a host."""
-    return Host(data["name"], Path(data["state_directory"]), data["drivers"])

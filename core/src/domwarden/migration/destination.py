@@ -20,6 +20,9 @@ from domwarden.contract import (
     Refusal,
     RunState,
     Step,
+    Stream,
+    stream_at,
+    stream_refusals,
 )
 from domwarden.journal import DomainRecord, Entry, HistoryKind, Hook, MigrationRecord, SaveRecord
 from domwarden.migration.both import both
@@ -39,7 +42,7 @@ class DestinationSide(Side):
 
     def __init__(self, site: Site, record: MigrationRecord, observer: Observer) -> None:
         super().__init__(site, record, observer)
-        self.incoming: Incoming = self.engine.incoming(record.domain, record.id)
+        self.incoming: Incoming = self.engine.incoming(record.domain, record.id, self.peer)
         #: Whether this end's journal has the move.
         self.known = False
         self._just_granted = False
@@ -50,6 +53,11 @@ class DestinationSide(Side):
         self.known = await self.site.journal.migration(self.record.id) is not None
 
     # -- forwards
+
+    @property
+    def stream(self) -> Stream:
+        """How the domain's memory arrives here."""
+        return stream_at(self.site.host, self.incoming.arrives_at)
 
     async def obstacles(self) -> list[Refusal]:
         """Return what this host itself has against receiving the domain; changes nothing."""
@@ -80,6 +88,8 @@ class DestinationSide(Side):
             dataclasses.replace(refusal, host=refusal.host or self.site.host.name)
             for refusal in await self.incoming.refusals(self.definition)
         ]
+        if record.movement is Movement.MIGRATE:
+            found += await stream_refusals(self.site.host, self.stream)
         if await self.site.journal.unfinished(record.domain):
             found.append(
                 Refusal(

@@ -7,12 +7,13 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
-from domwarden.contract import PermanentError, TransientError
-from domwarden.migration import tls, wire
+from domwarden.contract import PermanentError, TransientError, tls
+from domwarden.migration import wire
 from domwarden.migration.command import Reached
 
 if TYPE_CHECKING:
-    from domwarden.config import Address, Tls
+    from domwarden.config import Address
+    from domwarden.contract import Tls
 
 #: How long it may take until both ends know each other.
 DIAL_SECONDS = 10.0

@@ -6,7 +6,7 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from domwarden.contract import Armed, Refusal, Ticket
+from domwarden.contract import Armed, Refusal, Stream, Ticket
 from domwarden.journal import MigrationRecord
 from domwarden.migration.destination import DestinationSide
 from domwarden.migration.link import Link, Message
@@ -62,10 +62,11 @@ class RemoteEnd(FarEnd):
 
     async def test(
         self, tickets: Mapping[str, Ticket | None]
-    ) -> tuple[list[Refusal], dict[str, Ticket | None]]:
-        """Ask the destination and its devices whether the move is possible."""
+    ) -> tuple[list[Refusal], dict[str, Ticket | None], Stream]:
+        """Ask the destination and its devices whether the move is possible, and how it arrives."""
         answer = await self.send("test", move=self._move(), tickets=tickets)
-        return [Refusal.from_json(r) for r in answer["refusals"]], dict(answer["tickets"])
+        refusals = [Refusal.from_json(r) for r in answer["refusals"]]
+        return refusals, dict(answer["tickets"]), Stream(answer["stream"])
 
     async def open(
         self, tickets: Mapping[str, Ticket | None], watchdog_before: Armed

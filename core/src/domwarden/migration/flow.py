@@ -12,6 +12,7 @@ from domwarden.contract import (
     Step,
     Ticket,
     TimerClock,
+    stream_refusals,
 )
 from domwarden.migration.both import both
 from domwarden.migration.far import RemoteEnd
@@ -32,8 +33,9 @@ async def preflight(source: SourceSide, far: RemoteEnd | None) -> Preflight:
     refusals = await source.test()
     refusals += await source.blockers(clearable=True)
     if far is not None:
-        theirs, tickets = await far.test(source.given)
+        theirs, tickets, stream = await far.test(source.given)
         refusals += theirs
+        refusals += await stream_refusals(source.site.host, stream)
         merge(source.tickets, tickets)
     announced = [t for t in (*source.given.values(), *source.tickets.values()) if t is not None]
     blackout = predicted_blackout_seconds(source.definition, announced)

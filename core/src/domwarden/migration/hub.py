@@ -79,7 +79,7 @@ class Hub:
         self.ports = ports
         self.site = Site(host_file, ports)
         self.name = host_file.host.name
-        self._credentials = host_file.credentials
+        self._credentials = host_file.host.credentials
         self.observer = observer
         self._wrap_link = wrap_link
         # Not self.observer itself: a verb may set its own for as long as it runs.

@@ -10,8 +10,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
-from domwarden.contract import DomwardenError, PermanentError
-from domwarden.migration import tls, wire
+from domwarden.contract import DomwardenError, PermanentError, tls
+from domwarden.migration import wire
 from domwarden.migration.answering import answer, stay
 from domwarden.migration.hub import Hub
 from domwarden.migration.site import Ports
@@ -41,7 +41,7 @@ async def listening(
     """
     from domwarden.config import Address  # here: it is not needed to import this module
 
-    context = await asyncio.to_thread(tls.context, host_file.credentials, server=True)
+    context = await asyncio.to_thread(tls.context, host_file.host.credentials, server=True)
     with contextlib.ExitStack() as sockets:
         bound = [sockets.enter_context(each) for each in await _bound(host_file.listen)]
         async with asyncio.TaskGroup() as group:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from domwarden.contract import TransientError
-from domwarden.migration import tls, wire
+from domwarden.contract import TransientError, tls
+from domwarden.migration import wire
 from domwarden.migration.command import Reached
 from domwarden.migration.conversation import Conversation
 from domwarden.migration.link import Link, Message

@@ -116,7 +116,8 @@ class Receiver:
         merge(side.tickets, message.body["tickets"])
         refusals: list[Refusal] = await side.obstacles()
         refusals += await side.test()
-        return {"refusals": [r.as_json() for r in refusals], "tickets": side.given}
+        found = [refusal.as_json() for refusal in refusals]
+        return {"refusals": found, "tickets": side.given, "stream": side.stream}
 
     async def _guest(self, message: Message) -> _Guest:
         guest = self._guests.get(message.migration)

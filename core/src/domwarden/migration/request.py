@@ -51,16 +51,9 @@ class Request:
 
     def as_json(self) -> dict[str, Any]:
         """Return the request as plain data."""
-        host = self.host_file.host
-        tls = self.host_file.credentials
         return {
-            "host": {
-                "name": host.name,
-                "state_directory": str(host.state_directory.absolute()),
-                "drivers": {name: dict(section) for name, section in host.drivers.items()},
-            },
+            "host": self.host_file.host.as_json(),
             "peers": {name: _peer_as_json(peer) for name, peer in self.host_file.peers.items()},
-            "tls": [str(p.absolute()) for p in (tls.authority, tls.certificate, tls.key)],
             "verb": self.verb,
             "domain": self.domain,
             "peer": self.peer,
@@ -72,14 +65,11 @@ class Request:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
         """Rebuild a request from what :meth:`as_json` returned."""
-        from domwarden.config import HostFile, Tls  # here: voluptuous costs start-up time
+        from domwarden.config import HostFile  # here: voluptuous costs start-up time
 
-        host = Host(
-            data["host"]["name"], Path(data["host"]["state_directory"]), data["host"]["drivers"]
-        )
         peers = {name: _peer_from_json(name, peer) for name, peer in data["peers"].items()}
         return cls(
-            host_file=HostFile(host, peers, tls=Tls(*map(Path, data["tls"]))),
+            host_file=HostFile(Host.from_json(data["host"]), peers),
             verb=Verb(data["verb"]),
             domain=data["domain"],
             peer=data["peer"],

@@ -14,6 +14,7 @@ from domwarden.contract import (
     End,
     Engine,
     Job,
+    Movement,
     Refusal,
     RefusedError,
     Step,
@@ -39,6 +40,8 @@ class Side(Ledger):
         super().__init__(site, record, observer)
         self.engine: Engine = site.engine(record.definition.engine)
         self.room: DomainRoom = site.room(record.definition).seen_as(self.domain(running=False))
+        #: The host at the other end; a save has none.
+        self.peer = record.peer if record.movement is Movement.MIGRATE else ""
         self._positions = {device: index for index, device in enumerate(self.room.drivers)}
 
     @property

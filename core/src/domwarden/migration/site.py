@@ -25,7 +25,8 @@ from domwarden.migration.dialling import Dialled
 from domwarden.plan import EpochAnswer
 
 if TYPE_CHECKING:
-    from domwarden.config import Address, HostFile, Peer, Tls
+    from domwarden.config import Address, HostFile, Peer
+    from domwarden.contract import Tls
     from domwarden.plugins import DomainRoom
 
 

@@ -44,7 +44,7 @@ class SourceSide(Side):
 
     def __init__(self, site: Site, record: MigrationRecord, observer: Observer) -> None:
         super().__init__(site, record, observer)
-        self.outgoing: Outgoing = self.engine.outgoing(record.definition, record.id)
+        self.outgoing: Outgoing = self.engine.outgoing(record.definition, record.id, self.peer)
         self.decision = Decision.UNDECIDED
         self.suspended_at: float | None = None
 

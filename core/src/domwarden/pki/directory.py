@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from domwarden.config.keys import HOST_NAME, NAMED_HOST, matches
-from domwarden.config.link import AUTHORITY, Tls
 from domwarden.contract import PermanentError
+from domwarden.contract.streams import AUTHORITY, Tls
 from domwarden.pki import issuing
 
 

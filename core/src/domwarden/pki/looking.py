@@ -12,8 +12,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 
-from domwarden.config.link import AUTHORITY
 from domwarden.contract import PermanentError
+from domwarden.contract.streams import AUTHORITY
 from domwarden.pki.directory import Directory, read_certificate
 
 #: So long before its end a certificate is told to be renewed.

@@ -11,8 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 from domwarden.contract import ConflictError, Domain, Expiry, Host, in_scope
 from domwarden.journal import Journal
@@ -31,7 +29,7 @@ def ensure(host: Host, name: str) -> None:
     if lock is None:
         return
     os.close(lock)  # only asked; the new process takes it, and a second one would end at once
-    request = {"name": name, "host": _plain(host)}
+    request = {"name": name, "host": host.as_json()}
     with (host.domain_directory(name) / "supervisor.log").open("ab") as log:
         command = [sys.executable, "-m", "domwarden.watchdog.process", json.dumps(request)]
         process = subprocess.Popen(  # returns at once; the child only has to be forked
@@ -43,14 +41,6 @@ def ensure(host: Host, name: str) -> None:
             cwd="/",
         )
     process.returncode = 0  # it outlives us on purpose: no ResourceWarning, no zombie to wait for
-
-
-def _plain(host: Host) -> dict[str, Any]:
-    return {
-        "name": host.name,
-        "state_directory": str(host.state_directory),
-        "drivers": {name: dict(section) for name, section in host.drivers.items()},
-    }
 
 
 def _lock(host: Host, name: str) -> int | None:
@@ -109,8 +99,7 @@ def main() -> None:
     """Supervise the domain that the request on the command line names."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     request = json.loads(sys.argv[1])
-    given = request["host"]
-    host = Host(given["name"], Path(given["state_directory"]), given["drivers"])
+    host = Host.from_json(request["host"])
     with contextlib.suppress(KeyboardInterrupt):
         while (lock := _lock(host, request["name"])) is not None:
             asyncio.run(_main(host, request["name"]))

@@ -119,12 +119,12 @@ class QemuEngine(EngineContract):
         """Return the socket of the first serial port."""
         return self._files(name).console
 
-    def outgoing(self, definition: Definition, migration: str) -> Outgoing:
+    def outgoing(self, definition: Definition, migration: str, peer: str = "") -> Outgoing:
         """Return the source's half of a move."""
         name = definition.name
         return outgoing.QemuOutgoing(self._files(name), self._monitor(name, "move"), definition)
 
-    def incoming(self, name: str, migration: str) -> Incoming:
+    def incoming(self, name: str, migration: str, peer: str = "") -> Incoming:
         """Return the destination's half of a move."""
         monitor = self._monitor(name, "move")
         return incoming.QemuIncoming(

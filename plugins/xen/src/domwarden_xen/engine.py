@@ -139,11 +139,11 @@ class XenEngine(EngineContract):
         """Return None: xl has no connection that a device could speak on."""
         return None
 
-    def outgoing(self, definition: Definition, migration: str) -> Outgoing:
+    def outgoing(self, definition: Definition, migration: str, peer: str = "") -> Outgoing:
         """Return the source's half of a move."""
         return XenOutgoing(self._files(definition.name), self._xl, definition, migration)
 
-    def incoming(self, name: str, migration: str) -> Incoming:
+    def incoming(self, name: str, migration: str, peer: str = "") -> Incoming:
         """Return the destination's half of a move."""
         return XenIncoming(self._files(name), self._xl, migration, self._options, realizing.place)
 

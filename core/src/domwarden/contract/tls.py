@@ -1,4 +1,4 @@
-"""TLS between peers: whom it takes, from which files, and how its refusals read."""
+"""TLS between hosts: whom it takes, from which files, and how its refusals read."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domwarden.contract import PermanentError
+from domwarden.contract.errors import PermanentError
+from domwarden.contract.streams import Tls
 
 if TYPE_CHECKING:
-    from domwarden.config import Tls
+    from domwarden.contract.domain import Host
 
 #: What OpenSSL calls a failed handshake, and what it mostly means.
 _REASONS: Mapping[str, str] = {
@@ -55,6 +56,41 @@ def names(certificate: Mapping[str, Any] | None) -> frozenset[str]:
     """Return the hosts that a verified certificate (of ``getpeercert``) names."""
     listed = (certificate or {}).get("subjectAltName", ())
     return frozenset(name for kind, name in listed if kind == "DNS")
+
+
+def require(certificate: Mapping[str, Any] | None, peer: str) -> None:
+    """Raise PermanentError unless a verified certificate names that host."""
+    named = names(certificate)
+    if peer not in named:
+        who = ", ".join(map(repr, sorted(named))) or "nobody"
+        raise PermanentError(f"its certificate names {who}, not {peer!r}")
+
+
+def check(host: Host) -> None:
+    """See that a host's own files would convince both kinds of peers; raises PermanentError.
+
+    The host shakes hands with itself, in memory.  The common name must be the host's too, for QEMU
+    knows a client by its certificate's subject.
+    """
+    files = host.credentials
+    here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        context(files, server=True).wrap_bio(here, there, server_side=True),
+        context(files, server=False).wrap_bio(there, here),
+    ]
+    try:
+        for end in (*reversed(ends), *ends, *ends):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue  # the other end's turn
+    except ssl.SSLError as error:
+        raise PermanentError(f"{files.certificate}: {why(error)}") from error
+    shown: Any = ends[0].getpeercert() or {}
+    subject = dict(pair for part in shown.get("subject", ()) for pair in part)
+    if host.name not in names(shown) or subject.get("commonName") != host.name:
+        what = f"{files.certificate} does not name {host.name}"
+        raise PermanentError(what, hint="its common name and a DNS name of it must be the host's")
 
 
 def why(error: BaseException) -> str:
