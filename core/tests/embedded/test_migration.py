@@ -223,7 +223,7 @@ async def test_strange_greeting_ends_the_held_copy_cleanly(tmp_path, hello):
     incoming = bench.destination.incoming("web1", "m1")
     room = bench.room(bench.destination)
     address = await incoming.listen(bench.definition, room)
-    channel = await connect(address, 5)
+    channel = await connect(address, 5, bench.source.host, "b")
     writer = FrameWriter(channel.send)
     await writer.open()
     await writer.write(FrameType.HELLO, hello)

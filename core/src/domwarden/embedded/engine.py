@@ -139,8 +139,9 @@ class EmbeddedEngine(Engine):
 
     def outgoing(self, definition: Definition, migration: str, peer: str = "") -> EmbeddedOutgoing:
         """Return the source's half of a move."""
-        return EmbeddedOutgoing(self._backend, definition, migration)
+        return EmbeddedOutgoing(self._backend, definition, migration, peer)
 
     def incoming(self, name: str, migration: str, peer: str = "") -> EmbeddedIncoming:
         """Return the destination's half of a move."""
-        return EmbeddedIncoming(self._backend, name, migration)
+        where = str(self.host.settings("embedded").get("listen", ""))
+        return EmbeddedIncoming(self._backend, name, migration, peer, where)

@@ -38,8 +38,9 @@ def _noted(progress: OnProgress) -> Callable[[Mapping[str, Any]], None]:
 class EmbeddedOutgoing(Outgoing):
     """The source's half."""
 
-    def __init__(self, backend: Backend, definition: Definition, migration: str) -> None:
+    def __init__(self, backend: Backend, definition: Definition, migration: str, peer: str) -> None:
         self._backend = backend
+        self._peer = peer
         self._definition = definition
         self._names = {"name": definition.name, "migration": migration}
         self._limit_seconds = definition.migration.timeout_seconds + _GRACE_SECONDS
@@ -51,7 +52,11 @@ class EmbeddedOutgoing(Outgoing):
 
     async def precopy(self, address: Address, progress: OnProgress) -> None:
         """Copy the running domain."""
-        given = {"definition": self._definition.as_json(), "address": _absolute(address)}
+        given = {
+            "definition": self._definition.as_json(),
+            "address": _absolute(address),
+            "peer": self._peer,
+        }
         await self._backend.call(
             "precopy",
             self._names | given,
@@ -82,10 +87,19 @@ class EmbeddedOutgoing(Outgoing):
 class EmbeddedIncoming(Incoming):
     """The destination's half."""
 
-    def __init__(self, backend: Backend, name: str, migration: str) -> None:
+    def __init__(
+        self, backend: Backend, name: str, migration: str, peer: str, arrives_at: str
+    ) -> None:
         self._backend = backend
+        self._peer = peer
+        self._arrives_at = arrives_at
         self._names = {"name": name, "migration": migration}
         self._limit_seconds = _RECEIVE_SECONDS
+
+    @property
+    def arrives_at(self) -> str:
+        """The address in the host file."""
+        return self._arrives_at
 
     async def listen(
         self, definition: Definition, room: Room, source: Address | None = None
@@ -95,6 +109,7 @@ class EmbeddedIncoming(Incoming):
         given = {
             "definition": definition.as_json(),
             "source": None if source is None else _absolute(source),
+            "peer": self._peer,
         }
         address: Address = await self._backend.call("listen", self._names | given, room=room)
         return address

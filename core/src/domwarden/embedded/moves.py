@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
+from typing import Any
 
 from domwarden.contract import (
     Address,
@@ -12,16 +14,26 @@ from domwarden.contract import (
     GuestStoppedError,
     Host,
     OnProgress,
+    PermanentError,
     Refusal,
     Room,
     RunState,
+    Stream,
+    stream_at,
 )
 from domwarden.embedded.copies import Copy
 from domwarden.embedded.hypervisor import Hypervisor
 from domwarden.embedded.sockets import bind_unix
-from domwarden.embedded.stream.channel import SocketChannel, open_file
+from domwarden.embedded.stream.channel import (
+    HANDSHAKE_SECONDS,
+    SocketChannel,
+    connect,
+    open_file,
+)
 from domwarden.embedded.stream.receive import Receiving
 from domwarden.embedded.stream.send import Sending
+
+logger = logging.getLogger(__name__)
 
 _LIVE = (RunState.RUNNING, RunState.PAUSED)
 
@@ -49,6 +61,7 @@ class Moves:
         migration: str,
         address: Address,
         progress: OnProgress,
+        peer: str = "",
     ) -> None:
         """Copy the running domain until the rest fits into the downtime limit."""
         copy = self._hypervisor.copy(host, definition.name)
@@ -60,7 +73,7 @@ class Moves:
             copy.machine, self._hypervisor.clock, migration, definition.migration
         )
         copy.sending.ran = copy.machine.state is RunState.RUNNING
-        await copy.sending.precopy(address, progress)
+        await copy.sending.precopy(lambda limit: connect(address, limit, host, peer), progress)
 
     def suspend(self, host: Host, name: str, migration: str) -> None:
         """Stop the domain for its move; idempotent."""
@@ -124,6 +137,7 @@ class Moves:
         room: Room,
         migration: str,
         source: Address | None,
+        peer: str = "",
     ) -> Address:
         """Create a held copy that waits for the stream."""
         old = self._hypervisor.find(host, definition.name)
@@ -142,21 +156,26 @@ class Moves:
             copy.address = dict(source or {})
             return copy.address
         try:
-            await self._serve(host, copy)
-        except OSError as error:
+            await self._serve(host, copy, peer)
+        except (OSError, PermanentError) as error:
             self._hypervisor.destroy(copy)
             raise EngineError(f"cannot listen for the stream: {error}") from error
         return copy.address
 
-    async def _serve(self, host: Host, copy: Copy) -> None:
-        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._accept(copy, SocketChannel(reader, writer))
-
+    async def _serve(self, host: Host, copy: Copy, peer: str) -> None:
         address = host.settings("embedded").get("listen")
+        stream = stream_at(host, address or "")
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if stream is not Stream.TLS or _is(peer, writer):
+                await self._accept(copy, SocketChannel(reader, writer))
+
         if address is not None:
-            copy.server = await asyncio.start_server(accept, address, 0)
+            copy.server = await asyncio.start_server(
+                accept, address, 0, **await _secured(host, stream)
+            )
             port = copy.server.sockets[0].getsockname()[1]
-            copy.address = {"tcp": [address, port]}
+            copy.address = {"tcp": [address, port], "stream": stream}
             return
         path = host.domain_directory(copy.machine.name) / "incoming.sock"
         sock = await asyncio.to_thread(bind_unix, path)
@@ -212,3 +231,26 @@ class Moves:
             await copy.receiving.run(channel)
         except asyncio.CancelledError:
             return  # destroyed; a server of Python 3.11 would log the cancellation as an error
+
+
+async def _secured(host: Host, stream: Stream) -> dict[str, Any]:
+    """Return what makes a server speak TLS, if it shall; raises PermanentError."""
+    if stream is not Stream.TLS:
+        return {}
+    from domwarden.contract import tls  # here: OpenSSL costs start-up time
+
+    context = await asyncio.to_thread(tls.context, host.credentials, server=True)
+    return {"ssl": context, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
+
+
+def _is(peer: str, writer: asyncio.StreamWriter) -> bool:
+    """Say whether who connected is that host; the connection of anybody else is closed."""
+    from domwarden.contract import tls  # as above
+
+    try:
+        tls.require(writer.get_extra_info("peercert"), peer)
+    except PermanentError as error:
+        logger.warning("refused %s: %s", writer.get_extra_info("peername"), error)
+        writer.close()
+        return False
+    return True

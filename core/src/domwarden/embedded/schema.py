@@ -39,7 +39,6 @@ SCHEMA: Mapping[Any, Any] = {
 HOST_SCHEMA: Mapping[Any, Any] = {
     #: How long the hypervisor's process stays without domains.
     vol.Optional("idle"): duration,
-    #: Take streams on a TCP port of this address instead of a Unix socket: plain, for a network
-    #: that nobody else is on.
+    #: Take streams on a TCP port of this address instead of a Unix socket.
     vol.Optional("listen"): vol.All(str, vol.Length(min=1)),
 }

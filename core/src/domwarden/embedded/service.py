@@ -108,6 +108,7 @@ class Service:
             call.arguments["migration"],
             call.arguments["address"],
             call.progress,
+            call.arguments["peer"],
         )
 
     async def _suspend(self, call: Call) -> None:
@@ -129,7 +130,7 @@ class Service:
         room = await call.room()
         given = call.arguments
         return await self.moves.listen(
-            call.host, call.definition, room, given["migration"], given["source"]
+            call.host, call.definition, room, given["migration"], given["source"], given["peer"]
         )
 
     async def _received(self, call: Call) -> None:

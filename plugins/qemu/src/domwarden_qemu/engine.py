@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import weakref
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -51,6 +52,7 @@ class QemuEngine(EngineContract):
         super().__init__(host)
         self._options = HostOptions(**host.settings("qemu"))
         self._monitors: dict[tuple[str, str], Monitor] = {}
+        self._incoming: weakref.WeakSet[incoming.QemuIncoming] = weakref.WeakSet()
         self._samples: dict[str, Samples] = collections.defaultdict(Samples)
 
     async def realize(self, definition: Definition, room: Room) -> Definition:
@@ -122,17 +124,22 @@ class QemuEngine(EngineContract):
     def outgoing(self, definition: Definition, migration: str, peer: str = "") -> Outgoing:
         """Return the source's half of a move."""
         name = definition.name
-        return outgoing.QemuOutgoing(self._files(name), self._monitor(name, "move"), definition)
+        monitor = self._monitor(name, "move")
+        return outgoing.QemuOutgoing(self._files(name), monitor, definition, peer)
 
     def incoming(self, name: str, migration: str, peer: str = "") -> Incoming:
         """Return the destination's half of a move."""
         monitor = self._monitor(name, "move")
-        return incoming.QemuIncoming(
-            self._files(name), monitor, migration, self._options, self._probe
+        made = incoming.QemuIncoming(
+            self._files(name), monitor, migration, self._options, self._probe, peer
         )
+        self._incoming.add(made)
+        return made
 
     async def aclose(self) -> None:
-        """End connections that linger between two steps of a move."""
+        """End connections that linger between two steps of a move, and gates that wait."""
+        for each in list(self._incoming):
+            await each.aclose()
         for monitor in self._monitors.values():
             await monitor.aclose()
 

@@ -5,19 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Awaitable, Callable
 
-from domwarden.contract import Address, Definition, EngineError, Incoming, Room
+from domwarden.contract import (
+    Address,
+    Definition,
+    EngineError,
+    Incoming,
+    Room,
+    Stream,
+    stream_at,
+)
+from domwarden.contract.qemu_tls import qemu_serves
 
 from . import ending, moves, process, realize, streams
 from .arguments import STREAM_FD, command_line
 from .capabilities import Capabilities
 from .files import Files
+from .gate import Gate
 from .launch import launch
 from .monitor import Monitor, Session
 from .observe import UNDER_WAY
 from .record import Record
 from .schema import HostOptions
+
+logger = logging.getLogger(__name__)
 
 #: An incoming QEMU that tells nothing is asked this often.
 _LOOK_SECONDS = 0.2
@@ -33,7 +46,9 @@ class QemuIncoming(Incoming):
         migration: str,
         options: HostOptions,
         probe: Callable[[], Awaitable[Capabilities]],
+        peer: str = "",
     ) -> None:
+        self._peer = peer
         self._files = files
         self._monitor = monitor
         self._migration = migration
@@ -42,6 +57,14 @@ class QemuIncoming(Incoming):
         #: The connection on which this object has heard the move from its beginning on.
         self._kept: contextlib.AsyncExitStack | None = None
         self._heard: tuple[Session, moves.NextStatus] | None = None
+        #: Waits for the source's connection.
+        self._gate: Gate | None = None
+        self._letting_in: asyncio.Task[None] | None = None
+
+    @property
+    def arrives_at(self) -> str:
+        """The address in the host file."""
+        return "" if self._options.listen == "unix" else self._options.listen
 
     async def listen(
         self, definition: Definition, room: Room, source: Address | None = None
@@ -129,18 +152,42 @@ class QemuIncoming(Incoming):
             elif self._options.listen == "unix":
                 uri, address = f"unix:{self._files.incoming}", {"unix": str(self._files.incoming)}
             else:
-                uri, address = self._tcp(), {}
-            await session.execute("migrate-incoming", {"uri": uri})
-            if not address:
-                address = streams.tcp_address(await session.execute("query-migrate"))
+                uri, address = "", await self._open_gate(session)
+            if uri:
+                await session.execute("migrate-incoming", {"uri": uri})
             self._kept = stack.pop_all()
         return address
 
-    def _tcp(self) -> str:
-        host, (first, last) = self._options.listen, self._options.migration_ports
-        shown = f"[{host}]" if ":" in host else host
-        # QEMU tries one after the other (qapi InetSocketAddress, ``to``).
-        return f"tcp:{shown}:{first}" + (f",to={last}" if first else "")
+    async def _open_gate(self, session: Session) -> Address:
+        """Listen for the source's connection, and let QEMU have it when it comes."""
+        where = self._options.listen
+        stream = stream_at(self._files.host, where)
+        if stream is Stream.TLS:
+            execute, host = session.execute, self._files.host
+            chosen = await qemu_serves(execute, host, streams.TLS, self._peer)
+            await execute("migrate-set-parameters", chosen)
+        self._gate = gate = Gate(where, self._options.migration_ports)
+        name = f"{self._files.name}/gate"
+        self._letting_in = asyncio.create_task(self._let_in(gate, session), name=name)
+        place = {"host": where, "port": gate.port}
+        return {"tcp": place, "word": gate.word, "stream": stream}
+
+    async def _let_in(self, gate: Gate, session: Session) -> None:
+        with await gate.source() as sock:
+            try:
+                await streams.take(session, sock)
+            except EngineError as error:
+                logger.error("%s", error)  # noqa: TRY400 - its source sees the connection end, and fails
+
+    async def aclose(self) -> None:
+        """Stop waiting for the source's connection; idempotent."""
+        gate, self._gate = self._gate, None
+        task, self._letting_in = self._letting_in, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if gate is not None:
+            gate.close()  # a task that never began has not
 
     async def _receive(self) -> None:
         if self._heard is not None:
@@ -171,6 +218,7 @@ class QemuIncoming(Incoming):
 
     async def _let_go(self) -> None:
         """Stop hearing; the connection lingers for the next step."""
+        await self.aclose()
         kept, self._kept, self._heard = self._kept, None, None
         if kept is not None:
             await kept.aclose()

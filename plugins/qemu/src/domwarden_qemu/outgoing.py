@@ -42,7 +42,10 @@ class QemuOutgoing(Outgoing):
     connection that was negotiated before can still carry the out-of-band ``yank``.
     """
 
-    def __init__(self, files: Files, monitor: Monitor, definition: Definition) -> None:
+    def __init__(
+        self, files: Files, monitor: Monitor, definition: Definition, peer: str = ""
+    ) -> None:
+        self._peer = peer
         self._files = files
         self._monitor = monitor
         self._definition = definition
@@ -67,9 +70,12 @@ class QemuOutgoing(Outgoing):
         async with self._monitor.session(linger=True) as session:
             self._note_returned(False)
             await moves.set_source(session, self._definition, live=live)
-            uri = await streams.hand_over(session, address)
             try:
-                async with asyncio.timeout(limit), halting.watched(self._name, session) as halts:
+                async with (
+                    streams.handed_over(session, self._files.host, self._peer, address) as uri,
+                    asyncio.timeout(limit),
+                    halting.watched(self._name, session) as halts,
+                ):
                     if not live:
                         # A save has nobody who waits for a short downtime.
                         await halts.stop()

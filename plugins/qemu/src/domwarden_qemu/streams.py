@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
 
-from domwarden.contract import Address, EngineError
+from domwarden.contract import Address, EngineError, Host, Stream, stream_at
+from domwarden.contract.qemu_tls import qemu_connects
 
 from .monitor import Session
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 _NAME = "stream"
+#: QEMU's object of the credentials for a stream; no device of a domain's file is called so.
+TLS = "domwarden.tls"
 
 
 def is_file(address: Address) -> bool:
@@ -22,18 +24,51 @@ def is_file(address: Address) -> bool:
     return "file" in address
 
 
-async def hand_over(session: Session, address: Address) -> str:
-    """Open the stream for writing, give it to the source's QEMU; returns the URI for ``migrate``.
+@contextlib.asynccontextmanager
+async def handed_over(
+    session: Session, host: Host, peer: str, address: Address
+) -> AsyncGenerator[str]:
+    """Open the stream for writing, give it to the source's QEMU; yields the URI for ``migrate``.
 
     We connect, not QEMU: its sandbox then needs no paths, a refused connection is a clear error at
-    once, and a file needs no helper program.
+    once, and a file needs no helper program.  A failure inside the context cuts the connection: a
+    cancel alone does not end a TLS handshake that hangs.
     """
+    await _set_tls(session, host, peer, address)
     descriptor = await asyncio.to_thread(_open, address)
     try:
         await session.pass_descriptor(_NAME, descriptor)
+        if "tcp" in address:
+            # QEMU makes what it is passed blocking; a handshake would then stop its main loop.
+            os.set_blocking(descriptor, False)
+        yield f"fd:{_NAME}"
+    except BaseException:
+        if not is_file(address):
+            _cut(descriptor)
+        raise
     finally:
         os.close(descriptor)
-    return f"fd:{_NAME}"
+
+
+def _cut(descriptor: int) -> None:
+    with socket.socket(fileno=os.dup(descriptor)) as sock, contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+async def _set_tls(session: Session, host: Host, peer: str, address: Address) -> None:
+    """Encrypt what leaves the machine, by the rule of this host; raises EngineError."""
+    chosen: Mapping[str, str] = {"tls-creds": "", "tls-hostname": ""}
+    if "tcp" in address:
+        where = str(address["tcp"]["host"])
+        stream = stream_at(host, where)
+        if stream != address.get("stream"):
+            raise EngineError(
+                f"{where}: the other host takes the stream {address.get('stream')}, not {stream}",
+                hint="write the same `streams` into both host files",
+            )
+        if stream is Stream.TLS:
+            chosen = await qemu_connects(session.execute, host, TLS, peer)
+    await session.execute("migrate-set-parameters", chosen)
 
 
 def _open(address: Address) -> int:
@@ -61,8 +96,21 @@ def _socket(address: Address) -> socket.socket:
         return sock
     if "tcp" in address:
         place = (address["tcp"]["host"], int(address["tcp"]["port"]))
-        return socket.create_connection(place, CONNECT_TIMEOUT_SECONDS)
+        sock = socket.create_connection(place, CONNECT_TIMEOUT_SECONDS)
+        try:
+            sock.sendall(str(address.get("word", "")).encode())
+        except OSError:
+            sock.close()
+            raise
+        return sock
     raise EngineError(f"an address that this engine does not know: {dict(address)}")
+
+
+async def take(session: Session, sock: socket.socket) -> None:
+    """Give the destination's QEMU the connection of its source; raises EngineError."""
+    await session.pass_descriptor(_NAME, sock.fileno())
+    sock.setblocking(False)  # as in handed_over
+    await session.execute("migrate-incoming", {"uri": f"fd:{_NAME}"})
 
 
 @contextlib.asynccontextmanager
@@ -79,11 +127,3 @@ async def reading(address: Address | None, number: int) -> AsyncGenerator[dict[i
         yield {number: descriptor}
     finally:
         os.close(descriptor)
-
-
-def tcp_address(answer: dict[str, Any]) -> Address:
-    """Read where the destination listens from its ``query-migrate``; raises EngineError."""
-    for place in answer.get("socket-address", ()):
-        if place.get("type") == "inet":
-            return {"tcp": {"host": place["host"], "port": int(place["port"])}}
-    raise EngineError("QEMU does not say where it listens", command="query-migrate")

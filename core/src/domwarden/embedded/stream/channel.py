@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from domwarden.contract import EngineError
+from domwarden.contract import EngineError, Host, PermanentError, Stream, stream_at
 from domwarden.embedded.sockets import connect_unix
+
+#: How long the two ends may take to show who they are.
+HANDSHAKE_SECONDS = 10.0
 
 
 class Channel(Protocol):
@@ -89,8 +92,13 @@ class FileChannel:
         os.fsync(self._file.fileno())
 
 
-async def connect(address: Mapping[str, Any], timeout_seconds: float) -> Channel:
-    """Reach the incoming end, or create the file; raises EngineError."""
+async def connect(
+    address: Mapping[str, Any], timeout_seconds: float, host: Host, peer: str
+) -> Channel:
+    """Reach the incoming end on that peer, or create the file; raises EngineError.
+
+    Nothing leaves the machine in plain unless this host's file says so.
+    """
     try:
         async with asyncio.timeout(timeout_seconds):
             if "file" in address:
@@ -98,11 +106,31 @@ async def connect(address: Mapping[str, Any], timeout_seconds: float) -> Channel
             if "unix" in address:
                 sock = await asyncio.to_thread(connect_unix, Path(address["unix"]))
                 return SocketChannel(*await asyncio.open_unix_connection(sock=sock))
-            host, port = address["tcp"]
-            return SocketChannel(*await asyncio.open_connection(host, port))
-    except (OSError, TimeoutError, KeyError, ValueError) as error:
+            return await _connect_tcp(address, host, peer)
+    except (OSError, TimeoutError, KeyError, ValueError, PermanentError) as error:
         what = str(error) or type(error).__name__
         raise EngineError(f"cannot reach the incoming end at {dict(address)}: {what}") from error
+
+
+async def _connect_tcp(address: Mapping[str, Any], host: Host, peer: str) -> Channel:
+    where, port = address["tcp"]
+    stream = stream_at(host, str(where))
+    if stream != address.get("stream"):
+        raise PermanentError(f"the other host takes the stream {address.get('stream')}")
+    if stream is not Stream.TLS:
+        return SocketChannel(*await asyncio.open_connection(where, port))
+    from domwarden.contract import tls  # here: OpenSSL costs start-up time
+
+    context = await asyncio.to_thread(tls.context, host.credentials, server=False)
+    reader, writer = await asyncio.open_connection(
+        where, port, ssl=context, ssl_handshake_timeout=HANDSHAKE_SECONDS
+    )
+    try:
+        tls.require(writer.get_extra_info("peercert"), peer)
+    except PermanentError:
+        writer.transport.abort()
+        raise
+    return SocketChannel(reader, writer)
 
 
 async def open_file(path: Path) -> Channel:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from domwarden.contract import (
-    Address,
     EngineError,
     MigrationSettings,
     OnProgress,
@@ -17,7 +16,7 @@ from domwarden.contract import (
 from domwarden.embedded.clock import NS, Clock
 from domwarden.embedded.machine import EmbeddedMachine
 from domwarden.embedded.memory import PAGE_BYTES
-from domwarden.embedded.stream.channel import Channel, connect
+from domwarden.embedded.stream.channel import Channel
 from domwarden.embedded.stream.frames import (
     PAGES_A_FRAME,
     FrameReader,
@@ -62,12 +61,14 @@ class Sending:
         self._pending: set[int] = set()
         self._dirty_rate: float | None = None
 
-    async def precopy(self, address: Address, progress: OnProgress) -> None:
+    async def precopy(
+        self, connect: Callable[[float], Awaitable[Channel]], progress: OnProgress
+    ) -> None:
         """Copy until the rest fits into the downtime limit; raises EngineError."""
         limit = self._settings.timeout_seconds
         try:
             async with asyncio.timeout(limit):
-                await self._open(address, limit)
+                await self._open(connect, limit)
                 await self._converge(progress)
         except TimeoutError:
             self.close()
@@ -129,8 +130,10 @@ class Sending:
             self._channel.close()
         self._closed = True
 
-    async def _open(self, address: Address, limit_seconds: float) -> None:
-        self._channel = await connect(address, limit_seconds)
+    async def _open(
+        self, connect: Callable[[float], Awaitable[Channel]], limit_seconds: float
+    ) -> None:
+        self._channel = await connect(limit_seconds)
         self._writer = FrameWriter(self._channel.send)
         await self._writer.open()
         definition = self._machine.definition
