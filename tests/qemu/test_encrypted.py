@@ -19,15 +19,17 @@ from domwarden.contract import RefusedError, Tls, tls
 from domwarden.pki import Directory
 from domwarden.testing.namespace import in_own_network, ip
 
-from .hosts import PEERS, answers, shell, started, write_domain, write_host
+from .hosts import PEERS, shell, started, write_domain, write_host
 from .lab import NAME, guest
 
 pytestmark = [pytest.mark.live]
 
 #: Of the namespace alone; what hosts send to each other goes through ``lo``, which is recorded.
 ADDRESSES = {"a": "10.77.0.1", "b": "10.77.0.2"}
-PORT = 49200
+#: No client gets it by chance: one that connects to itself would hold it.
+PORT = 20200
 SECRET = b"domwarden-secret-0123456789"
+ON_DISK = b"words-on-disk-0123456789"
 ETH_P_ALL = 0x0003
 
 
@@ -36,7 +38,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.bytes = 0
-        self.seen = False
+        self.seen: set[bytes] = set()
         self._ended = False
 
     @contextlib.contextmanager
@@ -60,8 +62,8 @@ class Recorder:
             except TimeoutError:
                 continue
             self.bytes += len(frame)
-            # On whole pages of a guest: one frame of a stream holds it whole at least once.
-            self.seen = self.seen or SECRET in frame
+            # They lie in several pages of the guest: one frame holds each of them whole.
+            self.seen |= {secret for secret in (SECRET, ON_DISK) if secret in frame}
 
 
 def _write(root: Path, streams: dict[str, str], *, foreign: str = "") -> None:
@@ -74,7 +76,9 @@ def _write(root: Path, streams: dict[str, str], *, foreign: str = "") -> None:
         _pki(root / "foreign", "a", "b")
     for host in PEERS:
         listen: dict[str, Any] = {"listen": ADDRESSES[host], "migration_ports": [PORT, PORT]}
-        write_host(root, host, qemu={"accel": "tcg", **listen})
+        (root / f"disks-{host}").mkdir(exist_ok=True)
+        blk = {"address": ADDRESSES[host], "directories": {"disks-a": f"disks-{host}"}}
+        write_host(root, host, qemu={"accel": "tcg", **listen}, blk=blk)
         file = root / f"{host}.yaml"
         files = Tls.usual(host, root / ("foreign" if host == foreign else "pki"))
         text = yaml.safe_load(file.read_text()) | {
@@ -88,7 +92,10 @@ def _write(root: Path, streams: dict[str, str], *, foreign: str = "") -> None:
         file.write_text(yaml.safe_dump(text))
     made = guest()
     boot = {"kernel": str(made.kernel), "cmdline": f"{made.cmdline} secret={SECRET.decode()}"}
-    write_domain(root, {}, boot=boot)
+    disk = {"driver": "blk", "source": "disks-a/web1.img", "placement": "mirror", "verify": True}
+    write_domain(root, {"root": disk}, boot=boot)
+    with (root / "disks-a" / "web1.img").open("wb") as image:
+        image.truncate(16 * 2**20)
 
 
 def _pki(directory: Path, *hosts: str) -> Directory:
@@ -150,10 +157,13 @@ def _trusting(authority: Path) -> ssl.SSLContext:
 async def _moved(root: Path) -> Recorder:
     """Move the guest to ``b`` and return what could be recorded of it."""
     async with started(root) as warden:
+        async with shell(root, "a") as console:
+            await console.command(f"write vda 1048576 {ON_DISK.decode()}")
         with Recorder().recording() as recorder:
             moved = await warden.migrate(NAME, "b")
         assert moved.alarms == ()
-        await answers(root, "b")
+        async with shell(root, "b") as console:
+            assert await console.command(f"read vda 1048576 {len(ON_DISK)}") == ON_DISK.decode()
         print(f"blackout {moved.blackout_seconds}, downtime {moved.downtime_seconds}")
     assert recorder.bytes > 10 * 2**20  # the stream was there
     return recorder
@@ -174,7 +184,7 @@ def test_a_recorder_reads_a_plain_stream_where_both_hosts_want_it(tmp_path: Path
     async def test() -> None:
         _network()
         _write(tmp_path, {"a": "plain", "b": "plain"})
-        assert (await _moved(tmp_path)).seen
+        assert (await _moved(tmp_path)).seen == {SECRET, ON_DISK}
 
     in_own_network(test, 300)
 
@@ -192,6 +202,10 @@ def test_strangers_that_come_first_do_no_harm(tmp_path: Path) -> None:
     in_own_network(test, 300)
 
 
+def _told(error: RefusedError) -> set[tuple[str, str, str]]:
+    return {(refusal.code, refusal.device, refusal.host) for refusal in error.refusals}
+
+
 def test_what_only_one_host_wants_plain_is_refused_before_anything_is_touched(
     tmp_path: Path,
 ) -> None:
@@ -203,11 +217,18 @@ def test_what_only_one_host_wants_plain_is_refused_before_anything_is_touched(
         async with started(tmp_path) as warden:
             with pytest.raises(RefusedError) as refused:
                 await warden.migrate(NAME, "b")
-            assert [(r.code, r.host) for r in refused.value.refusals] == [("plain-stream", "a")]
+            assert _told(refused.value) == {
+                ("plain-stream", "", "a"),
+                ("plain-stream", "root", "b"),
+            }
             _write(tmp_path, {"a": "tls", "b": "tls"}, foreign="b")
             with pytest.raises(RefusedError) as refused:
                 await warden.migrate(NAME, "b")
-            assert [(r.code, r.host) for r in refused.value.refusals] == [("no-certificate", "b")]
+            assert _told(refused.value) == {
+                ("no-certificate", "", "b"),
+                ("no-certificate", "root", "b"),
+            }
+            assert list((tmp_path / "disks-b").iterdir()) == []
             async with shell(tmp_path, "a"):
                 pass
 

@@ -17,15 +17,15 @@ from domwarden.contract.errors import EngineError, OutcomeUnknownError
 Execute = Callable[[str, Mapping[str, Any]], Awaitable[Any]]
 
 
-async def qemu_serves(execute: Execute, host: Host, name: str, peer: str) -> Mapping[str, str]:
-    """Make the objects of an end that is connected to, which lets in that peer alone.
+async def qemu_serves(execute: Execute, host: Host, name: str, *peers: str) -> Mapping[str, str]:
+    """Make the objects of an end that is connected to, which lets in those hosts alone.
 
     Returns the arguments ``tls-creds`` and ``tls-authz`` of QEMU's commands.  Objects that an
     earlier attempt left under that name are replaced.  Raises EngineError.
     """
     credentials = await _credentials(execute, host, name, "server")
     known = f"{name}.peer"
-    await _make(execute, known, "authz-list", {"policy": "deny", "rules": subject_rules(peer)})
+    await _make(execute, known, "authz-list", {"policy": "deny", "rules": subject_rules(*peers)})
     return {"tls-creds": credentials, "tls-authz": known}
 
 
@@ -40,13 +40,14 @@ async def qemu_connects(execute: Execute, host: Host, name: str, peer: str) -> M
     }
 
 
-def subject_rules(peer: str) -> list[dict[str, str]]:
-    """Return which subjects are that peer's: those with its name as the common name.
+def subject_rules(*peers: str) -> list[dict[str, str]]:
+    """Return which subjects are those hosts': the ones with such a name as the common name.
 
     QEMU compares a client's subject as one text (https://www.qemu.org/docs/master/system/authz.html)
     in which a comma inside a value is escaped: no subject with an escape is let in.
     """
-    known = (f"CN={peer}", f"CN={peer},*", f"*,CN={peer}", f"*,CN={peer},*")
+    forms = ("CN={}", "CN={},*", "*,CN={}", "*,CN={},*")
+    known = [form.format(peer) for peer in peers for form in forms]
     return [
         {"match": "*\\*", "format": "glob", "policy": "deny"},
         *({"match": match, "format": "glob", "policy": "allow"} for match in known),

@@ -11,12 +11,13 @@ import asyncio
 import os
 from pathlib import Path
 
-from domwarden.contract import Domain, JobContext, PermanentError
+from domwarden.contract import Domain, JobContext, PermanentError, Stream
 from domwarden_blk import names
 from domwarden_blk.ends import SocketAddress
 from domwarden_blk.nbd_client import NbdClient, connected
 from domwarden_blk.serving import serve, stop_serving
 from domwarden_blk.sums import pack, regions, spans, sum_of, unpack
+from domwarden_blk.travel import Secured, arriving, secured
 
 #: Blocks from one report to the next.
 _REPORT_EVERY = 16
@@ -27,6 +28,7 @@ class CopySource:
 
     def __init__(self, domain: Domain, image: Path) -> None:
         self._image = image
+        self._domain = domain
         self._export = domain.device
         self._sums = names.sums(domain)
 
@@ -52,7 +54,8 @@ class CopySource:
     async def _send(self, address: SocketAddress, sent: list[bytes], context: JobContext) -> None:
         handle = await asyncio.to_thread(_open, self._image)
         try:
-            async with connected(address, self._export) as client:
+            way = secured(self._domain, address)
+            async with connected(address, self._export, way) as client:
                 sums = await _send_changes(handle, client, sent, context)
                 await client.flush()
         finally:
@@ -77,11 +80,14 @@ class CopyTarget:
         self._image = image
         self._export = domain.device
         self._socket = names.served_socket(domain)
-        self._address = domain.host.settings("blk").get("address")
+        self._domain = domain
 
     async def offer(self) -> SocketAddress:
         """Serve the target."""
-        return await serve(self._image, self._export, self._socket, self._address)
+        address, stream = arriving(self._domain)
+        way = Secured(self._domain.host, self._domain.peer) if stream is Stream.TLS else None
+        served = await serve(self._image, self._export, self._socket, address, way)
+        return {**served, "stream": stream}
 
     async def digests(self, context: JobContext) -> list[str]:
         """Read what arrived."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from domwarden.contract import JobContext, PermanentError
 from domwarden_blk.nbd_client import NbdClient, connected
+from domwarden_blk.travel import Secured
 
 _CHUNK_BYTES = 2 * 2**20
 _ALIGNMENT_BYTES = 4 * 2**20
@@ -26,11 +27,14 @@ def region_bytes(size_bytes: int) -> int:
 
 
 async def digests_of(
-    address: Mapping[str, Any], export: str, context: JobContext | None = None
+    address: Mapping[str, Any],
+    export: str,
+    context: JobContext | None = None,
+    secured: Secured | None = None,
 ) -> list[str]:
     """Return one digest a region of an NBD export; raises PermanentError."""
     found: list[str] = []
-    async with connected(address, export) as client:
+    async with connected(address, export, secured) as client:
         step = region_bytes(client.size_bytes)
         for start in range(0, client.size_bytes, step):
             found.append(await _digest(client, start, min(start + step, client.size_bytes)))

@@ -45,6 +45,7 @@ class MirrorSourceJobs:
             "size_bytes": image.size_bytes,
             "allocated_bytes": image.allocated_bytes,
             "identity": image.identity,
+            "streams": self._domain.host.streams,
         }
         if self._options.compares:
             estimate = await asyncio.to_thread(expected_seconds, image.path, image.size_bytes)

@@ -16,6 +16,7 @@ from domwarden_blk.files import publish, remove, sync_directory, sync_file
 from domwarden_blk.image import Format
 from domwarden_blk.options import Options
 from domwarden_blk.serving import stop_serving
+from domwarden_blk.travel import travel_refusals
 
 #: ``sun_path`` of a Unix socket, with its terminating zero (unix(7)).
 _SOCKET_LIMIT_BYTES = 108
@@ -35,6 +36,7 @@ class MirrorTargetJobs:
     async def test(self, _context: JobContext) -> dict[str, Any] | list[Refusal]:
         """Refuse a place that cannot take the disk; changes nothing."""
         refusals = await asyncio.to_thread(self._refusals)
+        refusals += await travel_refusals(self._domain)
         return refusals or {"placement": str(self._options.placement)}
 
     async def prepare(self, _context: JobContext) -> dict[str, Any]:
@@ -56,7 +58,8 @@ class MirrorTargetJobs:
     async def recover(self, _context: JobContext) -> None:
         """Remove the target, whose name is this migration's own, and what a killed server left."""
         await stop_serving(self._partial)
-        for left in (self._partial, *names.sockets(self._domain)):
+        door = (*names.sockets(self._domain), names.export_port(self._domain))
+        for left in (self._partial, *door):
             await asyncio.to_thread(remove, left)
         if xen.is_linked(self._domain, self._options):
             await xen.unlink(self._domain, _context)

@@ -50,6 +50,11 @@ def export_socket(domain: Domain) -> Path:
     return domain.directory / "nbd.sock"
 
 
+def export_port(domain: Domain) -> Path:
+    """Return the file that tells the port of the NBD server in the domain's process, if any."""
+    return domain.directory / "nbd.port"
+
+
 def served_socket(domain: Domain) -> Path:
     """Return the socket of our own NBD server for one disk on this host."""
     return domain.directory / f"{domain.device}.nbd"

@@ -10,6 +10,7 @@ from typing import Any
 
 from domwarden.contract import PermanentError
 from domwarden_blk import nbd_wire as wire
+from domwarden_blk.travel import Secured
 
 
 class NbdClient:
@@ -72,9 +73,15 @@ class NbdClient:
 
 @contextlib.asynccontextmanager
 async def connected(
-    address: Mapping[str, Any], export: str, *, timeout_seconds: float = 10.0
+    address: Mapping[str, Any],
+    export: str,
+    secured: Secured | None = None,
+    *,
+    timeout_seconds: float = 10.0,
 ) -> AsyncIterator[NbdClient]:
     """Connect to an export; ``address`` is a ``SocketAddress`` as QMP writes it.
+
+    With ``secured`` no byte of the disk is sent or read before the server has shown who it is.
 
     Raises PermanentError when there is no such server or export, or the connection is lost.
     """
@@ -84,8 +91,9 @@ async def connected(
             if address["type"] == "unix":
                 reader, writer = await asyncio.open_unix_connection(str(address["path"]))
             else:
-                reader, writer = await asyncio.open_connection(address["host"], address["port"])
-            size_bytes = await _handshake(reader, writer, export)
+                where = address["host"], int(address["port"])
+                reader, writer = await asyncio.open_connection(*where)
+            size_bytes = await _handshake(reader, writer, export, secured)
         client = NbdClient(reader, writer, size_bytes)
         yield client
         client.disconnect()
@@ -100,7 +108,10 @@ async def connected(
 
 
 async def _handshake(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, export: str
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    export: str,
+    secured: Secured | None,
 ) -> int:
     magic, option_magic, flags = wire.GREETING.unpack(await reader.readexactly(wire.GREETING.size))
     if magic != wire.MAGIC or option_magic != wire.OPTION_MAGIC or not flags & wire.FIXED_NEWSTYLE:
@@ -108,8 +119,23 @@ async def _handshake(
     shortened = flags & wire.NO_ZEROES
     name = export.encode()
     writer.write(struct.pack(">I", wire.FIXED_NEWSTYLE | shortened))
+    if secured is not None:
+        await _start_tls(reader, writer, secured)
     writer.write(wire.OPTION.pack(wire.OPTION_MAGIC, wire.OPTION_EXPORT_NAME, len(name)) + name)
     await writer.drain()
     answer = await reader.readexactly(wire.EXPORT.size + (0 if shortened else 124))
     size_bytes, _ = wire.EXPORT.unpack_from(answer)
     return int(size_bytes)
+
+
+async def _start_tls(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, secured: Secured
+) -> None:
+    context = await asyncio.to_thread(secured.context, server=False)
+    writer.write(wire.OPTION.pack(wire.OPTION_MAGIC, wire.OPTION_STARTTLS, 0))
+    await writer.drain()
+    answer = wire.OPTION_REPLY.unpack(await reader.readexactly(wire.OPTION_REPLY.size))
+    if answer != (wire.OPTION_REPLY_MAGIC, wire.OPTION_STARTTLS, wire.REPLY_ACK, 0):
+        raise PermanentError("the other end of the disk does not speak TLS")
+    await writer.start_tls(context)
+    secured.require(writer.get_extra_info("peercert"))

@@ -5,19 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import socket
+import ssl
 import struct
 from pathlib import Path
 
+from domwarden.contract import PermanentError
 from domwarden_blk import nbd_wire as wire
+from domwarden_blk.travel import Secured
+
+logger = logging.getLogger(__name__)
+
+_HANDSHAKE_SECONDS = 10.0
 
 
 class NbdServer:
     """Serves one open file under one name on one socket until it is closed."""
 
-    def __init__(self, handle: int, export: str) -> None:
+    def __init__(self, handle: int, export: str, secured: Secured | None = None) -> None:
         self._handle = handle
+        self._secured = secured
+        self._context: ssl.SSLContext | None = None
         self._export = export.encode()
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
@@ -32,6 +42,8 @@ class NbdServer:
 
     async def listen_tcp(self, address: str) -> int:
         """Serve on a free port of one of this host's addresses; returns the port."""
+        if self._secured is not None:
+            self._context = await asyncio.to_thread(self._secured.context, server=True)
         self._server = await asyncio.start_server(self._serve, address, 0)
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -62,6 +74,8 @@ class NbdServer:
                     pass
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client went away; what it had written and not flushed is its own affair
+        except PermanentError as error:
+            logger.warning("refused %s: %s", writer.get_extra_info("peername"), error)
         finally:
             self._connections.discard(writer)
             writer.close()
@@ -86,17 +100,29 @@ class NbdServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bytes | None:
         """Return the export the client wants; other options are politely unknown."""
+        secure = self._context is None
         while True:
             head = await reader.readexactly(wire.OPTION.size)
             magic, option, length = wire.OPTION.unpack(head)
             if magic != wire.OPTION_MAGIC or length > wire.OPTION_LIMIT_BYTES:
                 return None
             data = await reader.readexactly(length)
+            if option == wire.OPTION_STARTTLS and self._context is not None and not secure:
+                answer = (wire.OPTION_REPLY_MAGIC, option, wire.REPLY_ACK, 0)
+                writer.write(wire.OPTION_REPLY.pack(*answer))
+                await self._start_tls(writer, self._context)
+                secure = True
+                continue
             if option == wire.OPTION_EXPORT_NAME:
-                return data
+                return data if secure else None
             unknown = (wire.OPTION_REPLY_MAGIC, option, wire.REPLY_UNSUPPORTED, 0)
             writer.write(wire.OPTION_REPLY.pack(*unknown))
             await writer.drain()
+
+    async def _start_tls(self, writer: asyncio.StreamWriter, context: ssl.SSLContext) -> None:
+        assert self._secured is not None  # the context was made from it
+        await writer.start_tls(context, ssl_handshake_timeout=_HANDSHAKE_SECONDS)
+        self._secured.require(writer.get_extra_info("peercert"))
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = await reader.readexactly(wire.REQUEST.size)

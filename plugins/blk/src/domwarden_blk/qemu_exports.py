@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from domwarden.contract import Domain, EngineError, OutcomeUnknownError, QemuControl
-from domwarden_blk.ends import SocketAddress
-from domwarden_blk.names import export_socket
+from domwarden_blk.qemu_door import Door
 from domwarden_blk.qemu_events import wakeups, within
 
 _POLL_SECONDS = 0.5
@@ -23,23 +22,16 @@ class QemuExport:
         self._control = control
         self._device = domain.device
         self._export = f"{domain.device}-export"
-        self._socket = export_socket(domain)
-
-    @property
-    def address(self) -> SocketAddress:
-        """Where the export is reached."""
-        return {"type": "unix", "path": str(self._socket)}
+        self.door = Door(domain, control)
 
     async def add(self, *, writable: bool) -> None:
         """Serve the device's format node; idempotent; raises EngineError."""
         if self._export in await self._exports():
             return
         # Another disk of the domain may have started the server: only the export's answer counts.
-        with contextlib.suppress(EngineError):
-            await self._control.execute(
-                "nbd-server-start",
-                {"addr": {"type": "unix", "data": {"path": str(self._socket)}}},
-            )
+        async with self.door.opening() as arguments:
+            with contextlib.suppress(EngineError):
+                await self._control.execute("nbd-server-start", arguments)
         await self._control.execute(
             "block-export-add",
             {
@@ -71,6 +63,7 @@ class QemuExport:
                 raise
             except EngineError:
                 pass
+            await self.door.shut()
 
     async def _exports(self) -> set[str]:
         answer = await self._control.execute("query-block-exports")

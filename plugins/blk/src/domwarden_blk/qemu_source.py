@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from domwarden.contract import Domain, EngineError, JobContext, OutcomeUnknownError, QemuControl
+from domwarden.contract.qemu_tls import qemu_connects
 from domwarden_blk.digest import digests_of
 from domwarden_blk.ends import SocketAddress
 from domwarden_blk.qemu_events import Wakeups, wakeups, within
 from domwarden_blk.qemu_exports import QemuExport
+from domwarden_blk.travel import secured
 
 _EVENTS = ("BLOCK_JOB_READY", "BLOCK_JOB_COMPLETED", "BLOCK_JOB_CANCELLED", "BLOCK_JOB_ERROR")
 _POLL_SECONDS = 0.25
@@ -37,6 +40,7 @@ class QemuSource:
 
     def __init__(self, domain: Domain, control: QemuControl) -> None:
         self._control = control
+        self._domain = domain
         self._device = domain.device
         self._job = f"{domain.device}-mirror"
         self._target = f"{domain.device}-target"
@@ -91,7 +95,7 @@ class QemuSource:
     async def digests(self, context: JobContext) -> list[str]:
         """Read the suspended guest's disk through QEMU itself, whatever its format."""
         await self._export.add(writable=False)
-        found = await digests_of(self._export.address, self._device, context)
+        found = await digests_of(await self._export.door.address(), self._device, context)
         await self._export.remove()
         return found
 
@@ -111,8 +115,9 @@ class QemuSource:
                 {
                     "driver": "nbd",
                     "node-name": self._target,
-                    "server": dict(address),
+                    "server": {key: value for key, value in address.items() if key != "stream"},
                     "export": self._device,
+                    **await self._credentials(address),
                 },
             )
         await self._control.execute(
@@ -129,6 +134,13 @@ class QemuSource:
                 **({"buf-size": _UNIX_BYTES} if address.get("type") == "unix" else {}),
             },
         )
+
+    async def _credentials(self, address: SocketAddress) -> Mapping[str, str]:
+        way = secured(self._domain, address)
+        if way is None:
+            return {}
+        name = f"{self._device}-tls"
+        return await qemu_connects(self._control.execute, way.host, name, way.peer)
 
     async def _give_up(self) -> None:
         stuck = f"the mirror of disk {self._device} did not end"

@@ -18,12 +18,13 @@ class QemuTarget:
     async def offer(self) -> SocketAddress:
         """Serve the target."""
         await self._export.add(writable=True)
-        return self._export.address
+        return await self._export.door.address()
 
     async def digests(self, context: JobContext) -> list[str]:
         """Read the target back through the export the source wrote through."""
         await self._export.add(writable=True)
-        return await digests_of(self._export.address, self._device, context)
+        door = self._export.door
+        return await digests_of(await door.address(), self._device, context, door.own_way)
 
     async def withdraw(self) -> None:
         """See the export gone: QEMU refuses to run the guest beside another writer."""
