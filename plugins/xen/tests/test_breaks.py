@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -209,16 +210,30 @@ async def test_a_guest_that_does_not_suspend_stays(begun: Begun) -> None:
 
 
 async def test_a_stranger_is_sent_away_and_the_source_still_comes(begun: Begun) -> None:
-    """Without the move's token nobody feeds a receiver."""
+    """Without the move's token nobody feeds a receiver, or hears a word of it."""
     async with begun() as move:
         await move.listening()
         place = move.address["xen"]["host"], move.address["xen"]["port"]
         reader, writer = await asyncio.open_connection(*place)
         body = b'{"migration": "move-1", "token": "guessed"}'
         writer.write(len(body).to_bytes(4, "big") + b"\x01" + body)
-        assert b"not the move" in await asyncio.wait_for(reader.read(-1), 10)
+        assert await asyncio.wait_for(reader.read(-1), 10) == b""
         writer.close()
         await move.outgoing.precopy(move.address, nothing)
+        await move.given_up()
+
+
+async def test_one_who_only_connects_does_not_keep_the_source_out(begun: Begun) -> None:
+    """Whoever says nothing is let wait beside the source, and goes when that came."""
+    async with begun() as move:
+        await move.listening()
+        place = move.address["xen"]["host"], move.address["xen"]["port"]
+        idlers = [await asyncio.open_connection(*place) for _ in range(20)]
+        await move.outgoing.precopy(move.address, nothing)
+        for reader, writer in idlers:
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(-1), 10) == b""
+            writer.close()
         await move.given_up()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .frames import FrameError, Frames, Kind, frame
 from .loop import CHUNK_BYTES, READ, Loop, Outlet
+from .secure import RECORD_BYTES, SecureError, Terms
 
 #: Each end says something at least this often.
 ALIVE_SECONDS = 5.0
@@ -21,11 +22,10 @@ class Link:
         self,
         loop: Loop,
         sock: socket.socket,
-        hear: Callable[[Kind, bytes], None],
-        lost: Callable[[str], None],
         *,
         silence_seconds: float,
         room: Callable[[], None] = lambda: None,
+        tls: Terms | None = None,
     ) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -33,8 +33,9 @@ class Link:
         self._socket = sock
         self._descriptor = sock.fileno()
         self._enough_bytes = 1
-        self._hear = hear
-        self._lost = lost
+        self._hear: Callable[[Kind, bytes], None] = lambda _kind, _body: None
+        self._lost: Callable[[str], None] = lambda _why: None
+        self._tls = tls.begin() if tls is not None else None
         self._silence_seconds = silence_seconds
         self._frames = Frames()
         self._heard_at = time.monotonic()
@@ -46,8 +47,17 @@ class Link:
             lambda error: self._end(error.strerror or str(error)),
             room,
         )
+        if self._tls is not None:
+            self._out.push(self._tls.wrap(b""))
         self.read(True)
+
+    def keep(self) -> None:
+        """Say from now on that this end lives, and hear that the other one does."""
         self._tick()
+
+    def tell(self, hear: Callable[[Kind, bytes], None], lost: Callable[[str], None]) -> None:
+        """Tell somebody from now on: each piece, and once that the other end is lost."""
+        self._hear, self._lost = hear, lost
 
     @property
     def open(self) -> bool:
@@ -61,7 +71,8 @@ class Link:
 
     def send(self, kind: Kind, body: bytes | memoryview = b"") -> None:
         """Send one piece."""
-        self._out.push(frame(kind, body))
+        data = frame(kind, body)
+        self._out.push(data if self._tls is None else self._tls.wrap(data))
 
     def read(self, wanted: bool) -> None:
         """Go on, or stop listening while somebody behind us is slower."""
@@ -91,11 +102,15 @@ class Link:
             return
         self._heard_at = time.monotonic()
         try:
+            if self._tls is not None:
+                data, answer = self._tls.unwrap(data)
+                self._out.push(answer)
             pieces = self._frames.feed(data)
-        except FrameError as error:
+        except (FrameError, SecureError) as error:
             self._end(str(error))
             return
-        self._wake_after(self._frames.missing_bytes)
+        hidden_bytes = RECORD_BYTES if self._tls is not None else 0
+        self._wake_after(self._frames.missing_bytes - hidden_bytes)
         for kind, body in pieces:
             if not self.open:
                 return

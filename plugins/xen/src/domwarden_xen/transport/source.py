@@ -15,6 +15,7 @@ from .link import Link
 from .loop import CHUNK_BYTES, READ, Outlet, widen
 from .messages import Heard, MessageError, SenderWords
 from .note import LAST, Phase
+from .secure import Terms, why
 from .shim import Shim
 from .stream import Progress, StreamError
 
@@ -60,7 +61,7 @@ class SourceShim(Shim):
                 self._connect(address["xen"])
         except OSError as error:
             where = address.get("file") or address["xen"]["host"]
-            self._fail(f"{where}: {error.strerror or error}")
+            self._fail(f"{where}: {why(error)}")
             return
         if self._file >= 0:
             self._welcomed()
@@ -71,11 +72,12 @@ class SourceShim(Shim):
         self._link = Link(
             self._loop,
             sock,
-            self._hear,
-            self._link_lost,
             silence_seconds=self._silence_seconds,
             room=self._read_on,
+            tls=Terms.of(self._order.get("tls"), server=False),
         )
+        self._link.tell(self._hear, self._link_lost)
+        self._link.keep()
         hello = {"migration": self.note.migration, "token": address["token"]}
         self._link.send(Kind.HELLO, json.dumps(hello).encode())
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hmac
-import json
 import os
-import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from . import messages, processes
+from .door import Door
 from .frames import Kind
 from .link import Link
 from .loop import CHUNK_BYTES, READ, Outlet, widen
 from .messages import Heard, MessageError, ReceiverWords
 from .note import LAST, Phase
+from .secure import Terms, why
 from .shim import Shim
 from .stream import Progress, Rewriter, StreamError
 
@@ -34,7 +33,7 @@ class TargetShim(Shim):
         self._words = ReceiverWords()
         self._rewriter = Rewriter(str(order["configuration"]))
         self._link: Link | None = None
-        self._server: socket.socket | None = None
+        self._door: Door | None = None
         self._file = -1
         self._progress = Progress()
         self._xl_ended = False
@@ -65,10 +64,10 @@ class TargetShim(Shim):
             if source is not None:
                 self._file = os.open(source["file"], os.O_RDONLY | os.O_CLOEXEC)
             else:
-                self._server = _listening(self._order["host"], self._order.get("ports", [0]))
+                self._door = self._make_door()
         except OSError as error:
             where = source["file"] if source is not None else self._order["host"]
-            self._fail(f"{where}: {error.strerror or error}")
+            self._fail(f"{where}: {why(error)}")
             return
         self._loop.after(float(self._order["timeout_seconds"]), self._late)
 
@@ -79,50 +78,42 @@ class TargetShim(Shim):
     # -- from the link, or the file
 
     def _heard_banner(self) -> None:
-        port = self._server.getsockname()[1] if self._server is not None else 0
-        self._reach(Phase.LISTENING, port=port)
-        if self._server is not None:
-            self._loop.want(self._server.fileno(), READ, self._accept)
+        self._reach(Phase.LISTENING, port=self._door.port if self._door is not None else 0)
+        if self._door is not None:
+            self._door.open()
         else:
             self._reach(Phase.STREAMING)
             self._read_on()
 
-    def _accept(self) -> None:
-        assert self._server is not None
-        try:
-            sock, _ = self._server.accept()
-        except OSError:
-            return
-        if self._link is not None:
-            sock.close()
-            return
-        self._link = Link(
+    def _make_door(self) -> Door:
+        order = self._order
+        terms = Terms.of(order.get("tls"), server=True)
+        return Door(
             self._loop,
-            sock,
-            self._hear,
-            self._link_lost,
-            silence_seconds=self._silence_seconds,
+            order["host"],
+            order.get("ports", [0]),
+            move=self.note.migration,
+            token=str(order["token"]),
+            link=lambda sock: Link(
+                self._loop, sock, silence_seconds=self._silence_seconds, tls=terms
+            ),
+            come=self._welcome,
+            say=self._say,
         )
 
     def _hear(self, kind: Kind, body: bytes) -> None:
         assert self._link is not None
-        if kind is Kind.HELLO:
-            self._welcome(body)
-        elif kind is Kind.DATA and self.note.phase is Phase.STREAMING:
+        if kind is Kind.DATA and self.note.phase is Phase.STREAMING:
             self._pass_on(body)
         elif kind is Kind.ASK and self.note.phase is Phase.READY and not self._xl_ended:
             self._link.send(Kind.HELD)
 
-    def _welcome(self, body: bytes) -> None:
-        assert self._link is not None
-        if not _same(body, self.note.migration, str(self._order["token"])):
-            # Somebody else: the one who is expected may still come.
-            self._link.close("this is not the move that is expected here")
-            self._link = None
-        elif self.note.phase is Phase.LISTENING:
-            self._reach(Phase.STREAMING)
-            self._close_server()
-            self._link.send(Kind.WELCOME)
+    def _welcome(self, link: Link) -> None:
+        self._link = link
+        link.tell(self._hear, self._link_lost)
+        link.keep()
+        self._reach(Phase.STREAMING)
+        link.send(Kind.WELCOME)
 
     def _pass_on(self, data: bytes) -> None:
         self._bytes += len(data)
@@ -235,7 +226,7 @@ class TargetShim(Shim):
             return
         self._say(problem)
         self._reach(Phase.FAILED, problem=problem)
-        self._close_server()
+        self._close_door()
         if self._link is not None:
             self._link.close(problem)
             self._link = None
@@ -244,11 +235,10 @@ class TargetShim(Shim):
             self._file = -1
         self._xl.drop()  # its output stays open, so that it can clean up
 
-    def _close_server(self) -> None:
-        if self._server is not None:
-            self._loop.want(self._server.fileno(), READ, None)
-            self._server.close()
-            self._server = None
+    def _close_door(self) -> None:
+        if self._door is not None:
+            self._door.close()
+            self._door = None
 
     def _state(self) -> dict[str, Any]:
         return {**super()._state(), "xl_ended": self._xl_ended}
@@ -256,31 +246,3 @@ class TargetShim(Shim):
     @property
     def _quiet(self) -> bool:
         return self._xl_ended
-
-
-def _listening(host: str, ports: Sequence[int]) -> socket.socket:
-    """Listen on the first port that is free; raises OSError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    problem: OSError | None = None
-    for port in ports:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind((host, port))
-            sock.listen(4)
-        except OSError as error:
-            problem = error
-            sock.close()
-            continue
-        sock.setblocking(False)
-        return sock
-    raise problem or OSError("no port is given")
-
-
-def _same(body: bytes, migration: str, token: str) -> bool:
-    try:
-        hello = json.loads(body)
-        known = hello["migration"] == migration
-        return known and hmac.compare_digest(str(hello["token"]), token)
-    except (ValueError, KeyError, TypeError):
-        return False
