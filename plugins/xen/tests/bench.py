@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from domwarden.contract import Action, Definition, Engine, Host, Room, WatchdogEntry
+from domwarden.contract import Action, Definition, Engine, Host, Room, Tls, WatchdogEntry
 from domwarden_xen.engine import XenEngine
 from domwarden_xen.files import MARK
 from domwarden_xen.transport import processes
 
 from . import fake_world as fake
+from .credentials import Authority
 
 NAME = "web1"
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -49,11 +50,11 @@ def definition(action: Action = Action.RESET, **more: Any) -> Definition:
     return Definition(**fields)
 
 
-def engine(directory: Path, name: str, **more: Any) -> XenEngine:
+def engine(directory: Path, name: str, *, tls: Tls | None = None, **more: Any) -> XenEngine:
     """Return the engine of a new fake host; ``more`` are settings of the host file."""
     program = fake.install(directory / name)
     settings = {"xl": str(program), "log_directory": str(directory / name / "host" / "log"), **more}
-    return XenEngine(Host(name, directory / name / "state", {"xen": settings}))
+    return XenEngine(Host(name, directory / name / "state", {"xen": settings}, tls=tls))
 
 
 def host_of(one: Engine) -> Path:
@@ -104,9 +105,18 @@ class FakeBench:
 
 
 @contextlib.asynccontextmanager
-async def bench(directory: Path) -> AsyncIterator[FakeBench]:
-    """Enter two hosts; their monitors end with their state, and no process outlives them."""
-    source, destination = engine(directory, "a"), engine(directory, "b")
+async def bench(directory: Path, authority: Authority | None = None) -> AsyncIterator[FakeBench]:
+    """Enter two hosts; their monitors end with their state, and no process outlives them.
+
+    With an authority their streams are encrypted: nobody can say that a name stays on the machine.
+    """
+    if authority is None:
+        source, destination = engine(directory, "a"), engine(directory, "b")
+    else:
+        source, destination = (
+            engine(directory, name, tls=authority.host(name), migration_address="localhost")
+            for name in "ab"
+        )
     try:
         yield FakeBench(source, destination, definition(), directory)
     finally:

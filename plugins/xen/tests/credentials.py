@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
+from domwarden.contract import Tls
 from domwarden.pki import Directory
 
 
@@ -15,16 +16,17 @@ class Authority:
         self._pki = Directory(directory)
         self._pki.create_authority(datetime.datetime.now(datetime.UTC))
 
-    def host(self, name: str) -> None:
-        """Make a host's certificate and key."""
+    def host(self, name: str) -> Tls:
+        """Make a host's certificate and key; returns its files."""
         self._pki.create_host(name, datetime.datetime.now(datetime.UTC), 1)
+        return Tls.usual(name, self._pki.path)
 
     def order(self, name: str, peer: str) -> dict[str, str]:
         """Return what an order says to the shim of a host that talks to a peer."""
-        directory = self._pki.path
+        files = Tls.usual(name, self._pki.path)
         return {
-            "authority": str(directory / "authority.pem"),
-            "certificate": str(directory / f"{name}.pem"),
-            "key": str(directory / f"{name}.key"),
+            "authority": str(files.authority),
+            "certificate": str(files.certificate),
+            "key": str(files.key),
             "peer": peer,
         }

@@ -16,6 +16,7 @@ from domwarden.contract import Definition, Incoming, Outgoing, RunState
 
 from . import fake_world as fake
 from .bench import NAME, FakeBench, bench, host_of
+from .credentials import Authority
 
 MOVE = "move-1"
 
@@ -43,16 +44,18 @@ class Moving:
     bench: FakeBench
     live: Definition
     address: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    #: Who the source thinks that it talks to.
+    expected: str = "b"
 
     @property
     def outgoing(self) -> Outgoing:
         """The source's half, always a new one."""
-        return self.bench.source.outgoing(self.live, MOVE)
+        return self.bench.source.outgoing(self.live, MOVE, self.expected)
 
     @property
     def incoming(self) -> Incoming:
         """The destination's half, always a new one."""
-        return self.bench.destination.incoming(NAME, MOVE)
+        return self.bench.destination.incoming(NAME, MOVE, "a")
 
     async def listening(self) -> None:
         """Have the destination wait for the stream."""
@@ -138,9 +141,9 @@ class Moving:
 
 
 @contextlib.asynccontextmanager
-async def moving(directory: Path) -> AsyncIterator[Moving]:
+async def moving(directory: Path, authority: Authority | None = None) -> AsyncIterator[Moving]:
     """Enter a running domain on the first of two fake hosts; no process of a move outlives it."""
-    async with bench(directory) as made:
+    async with bench(directory, authority) as made:
         room = made.room(made.source)
         live = await made.source.realize(made.definition, room)
         await made.source.start(live, room)
@@ -163,6 +166,8 @@ class Wire:
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
         self._limit_bytes: int | None = None
+        #: What went to the destination.
+        self.seen = bytearray()
 
     async def open(self, *, cut_after_bytes: int | None = None) -> Mapping[str, Any]:
         """Listen; returns the address that leads through it."""
@@ -185,6 +190,8 @@ class Wire:
             while data := await reader.read(65536):
                 if limit is not None:
                     data, limit = data[:limit], limit - len(data[:limit])
+                if writer is self._writers[-1]:
+                    self.seen += data
                 writer.write(data)
                 await writer.drain()
                 if limit == 0:

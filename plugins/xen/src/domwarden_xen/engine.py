@@ -141,11 +141,13 @@ class XenEngine(EngineContract):
 
     def outgoing(self, definition: Definition, migration: str, peer: str = "") -> Outgoing:
         """Return the source's half of a move."""
-        return XenOutgoing(self._files(definition.name), self._xl, definition, migration)
+        return XenOutgoing(self._files(definition.name), self._xl, definition, migration, peer)
 
     def incoming(self, name: str, migration: str, peer: str = "") -> Incoming:
         """Return the destination's half of a move."""
-        return XenIncoming(self._files(name), self._xl, migration, self._options, realizing.place)
+        return XenIncoming(
+            self._files(name), self._xl, migration, peer, self._options, realizing.place
+        )
 
     async def _here(self) -> Facts:
         if self._facts is None:

@@ -50,12 +50,14 @@ class XenIncoming(Incoming):
         files: Files,
         xl: Xl,
         migration: str,
+        peer: str,
         options: HostOptions,
         place: Callable[[Definition, Room], Mapping[str, Any]],
     ) -> None:
         self._files = files
         self._xl = xl
         self._migration = migration
+        self._peer = peer
         self._options = options
         self._place = place
         self._shim = Shim(files, DESTINATION)
@@ -65,6 +67,11 @@ class XenIncoming(Incoming):
         """Return what this host has against running the domain of that live definition."""
         found = blockers.of_destination(definition, Facts.of(await self._xl.info()))
         return [*found, *blockers.of_live(definition)]
+
+    @property
+    def arrives_at(self) -> str:
+        """The address of the host file."""
+        return self._options.migration_address
 
     async def listen(
         self, definition: Definition, room: Room, source: Address | None = None
@@ -102,7 +109,11 @@ class XenIncoming(Incoming):
             "ports": list(range(first, last + 1)),
             "token": token,
             "timeout_seconds": limit,
-            **({"source": dict(source)} if source is not None else {}),
+            **(
+                {"source": dict(source)}
+                if source is not None
+                else shims.terms(self._files.host, host, self._peer)
+            ),
         }
         try:
             return await self._listen(order, source)

@@ -44,11 +44,14 @@ _UNDER_WAY = frozenset({Phase.BEGUN, Phase.STREAMING, Phase.SENT})
 class XenOutgoing(Outgoing):
     """One outgoing move; all it knows is in Xen, in the record and in the shim's note."""
 
-    def __init__(self, files: Files, xl: Xl, definition: Definition, migration: str) -> None:
+    def __init__(
+        self, files: Files, xl: Xl, definition: Definition, migration: str, peer: str
+    ) -> None:
         self._files = files
         self._xl = xl
         self._definition = definition
         self._migration = migration
+        self._peer = peer
         self._shim = Shim(files, SOURCE)
         self._name = files.name
 
@@ -76,6 +79,7 @@ class XenOutgoing(Outgoing):
             "migration": self._migration,
             "domid": row.domid,
             "address": dict(address),
+            **self._terms(address),
             "bytes_per_second": self._definition.migration.bandwidth_bytes_per_second,
         }
         command = self._xl.command("migrate", "-s", "", str(row.domid), COMMAND)
@@ -95,6 +99,10 @@ class XenOutgoing(Outgoing):
                 command="xl migrate",
                 hint="allow more time or bandwidth; xl itself ends it after five rounds",
             ) from error
+
+    def _terms(self, address: Address) -> Mapping[str, Any]:
+        place = str(address["xen"]["host"]) if "xen" in address else ""
+        return shims.terms(self._files.host, place, self._peer)
 
     async def _follow(
         self, progress: OnProgress, pid: tuple[int, int], row: Row, words_at: int

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from domwarden.contract import EngineError
+from domwarden.contract import EngineError, Host, Stream, stream_at
 
 from .files import Files
 from .transport import processes
@@ -168,6 +168,21 @@ class Shim:
 def through(phase: Phase) -> bool:
     """Say whether nothing more happens by itself at that end."""
     return phase in LAST
+
+
+def terms(host: Host, address: str, peer: str) -> Mapping[str, Any]:
+    """Return what an order says of TLS: nothing where the stream stays here, or may be plain."""
+    if stream_at(host, address) is not Stream.TLS:
+        return {}
+    files = host.credentials
+    return {
+        "tls": {
+            "authority": str(files.authority),
+            "certificate": str(files.certificate),
+            "key": str(files.key),
+            "peer": peer,
+        }
+    }
 
 
 def start(
