@@ -113,10 +113,10 @@ async def _flag(where: Warden, name: str, *, yes: bool) -> None:
 
 
 @asynccontextmanager
-async def moving(bed: Bed) -> AsyncIterator[Move]:
+async def moving(bed: Bed, *, served: bool = False) -> AsyncIterator[Move]:
     """Enter two wardens with nothing started, and a disk on the first host only."""
     drivers = {"tpm": {"tool": [TOOL], "timeout": _TOOL_TIMEOUT}}
-    async with wardens(bed, drivers) as (here, there):
+    async with wardens(bed, drivers, served=served) as (here, there):
         for each in (here, there):
             await each.host.run(
                 ["sh", "-c", "rm -rf /var/test/web1* /var/test/tool* /var/test/*-[0-3]"]

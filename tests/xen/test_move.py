@@ -26,7 +26,7 @@ STEPS = (
 
 async def test_a_domain_moves_with_all_its_devices(bed: Bed) -> None:
     """Disk, card, licence, TPM and watchdog take their steps; the one copy goes on over there."""
-    async with moving(bed) as move:
+    async with moving(bed, served=True) as move:
         here, there = move.here, move.there
         since = await move.start()
         moved = await move.migrate()

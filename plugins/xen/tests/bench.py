@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from domwarden.contract import Action, Definition, Engine, Host, Room, Tls, WatchdogEntry
+from domwarden.testing.authority import Authority
 from domwarden_xen.engine import XenEngine
 from domwarden_xen.files import MARK
 from domwarden_xen.transport import processes
 
 from . import fake_world as fake
-from .credentials import Authority
 
 NAME = "web1"
 UUID = "11111111-2222-3333-4444-555555555555"

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from domwarden.contract import Definition, Incoming, Outgoing, RunState
+from domwarden.testing.authority import Authority
 
 from . import fake_world as fake
 from .bench import NAME, FakeBench, bench, host_of
-from .credentials import Authority
 
 MOVE = "move-1"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from domwarden.contract import EngineError, RunState
+from domwarden.testing.authority import Authority
 from domwarden_xen import libxl
 
-from .credentials import Authority
 from .moving_bench import Wire, moving, resuming
 
 #: How a stream of libxl begins (docs/specs/libxl-migration-stream.pandoc).
@@ -61,7 +61,7 @@ async def test_a_destination_takes_a_domain_from_nobody_else(
     authority: Authority, tmp_path: Path
 ) -> None:
     """Who speaks plainly or shows another host's certificate goes, and the source still comes."""
-    authority.host("c")
+    files = authority.host("c")
     async with moving(tmp_path, authority) as move:
         await move.listening()
         place = move.address["xen"]["host"], move.address["xen"]["port"]
@@ -70,10 +70,9 @@ async def test_a_destination_takes_a_domain_from_nobody_else(
         writer.write(len(body).to_bytes(4, "big") + b"\x01" + body)
         assert MAGIC not in await asyncio.wait_for(reader.read(-1), 10)
         writer.close()
-        files = authority.order("c", "b")
-        other = ssl.create_default_context(cafile=files["authority"])
+        other = ssl.create_default_context(cafile=str(files.authority))
         other.check_hostname = False
-        other.load_cert_chain(files["certificate"], files["key"])
+        other.load_cert_chain(files.certificate, files.key)
         reader, writer = await asyncio.open_connection(*place, ssl=other)
         with pytest.raises((ConnectionResetError, ssl.SSLError, asyncio.IncompleteReadError)):
             await asyncio.wait_for(reader.readexactly(1), 10)

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domwarden.contract import Tls
+from domwarden.testing.authority import Authority
 from domwarden_xen.transport.secure import Secure, SecureError, Terms
 
-from .credentials import Authority
+Hosts = dict[str, Tls]
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    made = Authority(tmp_path_factory.mktemp("pki"))
-    for name in ("a", "b", "c"):
-        made.host(name)
-    return made
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Hosts:
+    authority = Authority(tmp_path_factory.mktemp("pki"))
+    return {name: authority.host(name) for name in "abc"}
 
 
-def ends(source: dict[str, str], target: dict[str, str]) -> tuple[Secure, Secure]:
-    """Return both ends of a connection."""
-    here, there = Terms.of(source, server=False), Terms.of(target, server=True)
-    assert here is not None
-    assert there is not None
-    return here.begin(), there.begin()
+def end(files: Tls, peer: str, *, server: bool) -> Secure:
+    """Return one end of a connection."""
+    paths = {key: str(path) for key, path in dataclasses.asdict(files).items()}
+    terms = Terms.of({**paths, "peer": peer}, server=server)
+    assert terms is not None
+    return terms.begin()
+
+
+def wired(hosts: Hosts) -> Wire:
+    """Return a connection between the hosts a and b."""
+    return Wire(end(hosts["a"], "b", server=False), end(hosts["b"], "a", server=True))
 
 
 class Wire:
@@ -67,10 +73,10 @@ class Wire:
     cuts=st.lists(st.integers(1, 30_000), min_size=1, max_size=4),
 )
 def test_what_is_said_arrives_whole_however_it_is_cut(
-    authority: Authority, said: list[tuple[int, bytes]], cuts: list[int]
+    hosts: Hosts, said: list[tuple[int, bytes]], cuts: list[int]
 ) -> None:
     """Also what was said before the other end was known."""
-    wire = Wire(*ends(authority.order("a", "b"), authority.order("b", "a")))
+    wire = wired(hosts)
     wire.send(0, b"")
     for end, data in said:
         wire.send(end, data)
@@ -79,32 +85,33 @@ def test_what_is_said_arrives_whole_however_it_is_cut(
         assert wire.heard[1 - end] == b"".join(data for one, data in said if one == end)
 
 
-def test_nobody_on_the_way_reads_it(authority: Authority) -> None:
+def test_nobody_on_the_way_reads_it(hosts: Hosts) -> None:
     """What is said is not among the bytes that travel."""
-    wire = Wire(*ends(authority.order("a", "b"), authority.order("b", "a")))
+    wire = wired(hosts)
     wire.send(0, b"the guest's memory" * 1000)
     wire.carry([4096])
     assert wire.heard[1] == b"the guest's memory" * 1000
     assert b"the guest" not in wire.seen
 
 
-@pytest.mark.parametrize(("source", "target"), [(("a", "c"), ("b", "a")), (("c", "b"), ("b", "a"))])
+@pytest.mark.parametrize(
+    ("source", "expected"), [("a", "c"), ("c", "b")], ids=["by the source", "by the destination"]
+)
 def test_another_host_of_the_same_authority_is_refused(
-    authority: Authority, source: tuple[str, str], target: tuple[str, str]
+    hosts: Hosts, source: str, expected: str
 ) -> None:
     """It says nothing, and is told nothing, by the end that expects somebody else."""
-    wire = Wire(*ends(authority.order(*source), authority.order(*target)))
+    wire = Wire(end(hosts[source], expected, server=False), end(hosts["b"], "a", server=True))
     wire.send(0, b"secret")
     with pytest.raises(SecureError, match="its certificate names"):
         wire.carry([4096])
     assert not wire.heard[1]
 
 
-def test_a_foreign_authority_is_refused(authority: Authority, tmp_path: Path) -> None:
+def test_a_foreign_authority_is_refused(hosts: Hosts, tmp_path: Path) -> None:
     """The names in its certificates count for nothing."""
-    foreign = Authority(tmp_path / "pki")
-    foreign.host("a")
-    wire = Wire(*ends(foreign.order("a", "b"), authority.order("b", "a")))
+    foreign = Authority(tmp_path / "pki").host("a")
+    wire = Wire(end(foreign, "b", server=False), end(hosts["b"], "a", server=True))
     wire.send(0, b"secret")
     with pytest.raises(SecureError, match="its certificate does not hold"):
         wire.carry([4096])
@@ -114,8 +121,8 @@ def test_a_foreign_authority_is_refused(authority: Authority, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "said", [b"GET / HTTP/1.1\r\n\r\n", b"\0\0\0\x02\x01{}", b"\x16\x03\x01\xff"]
 )
-def test_what_is_no_tls_is_refused(authority: Authority, said: bytes) -> None:
+def test_what_is_no_tls_is_refused(hosts: Hosts, said: bytes) -> None:
     """Nothing of it is heard."""
-    _, target = ends(authority.order("a", "b"), authority.order("b", "a"))
+    target = end(hosts["b"], "a", server=True)
     with pytest.raises(SecureError, match="TLS"):
         target.unwrap(said + b"\0" * 1000)

@@ -6,12 +6,17 @@ import asyncio
 import itertools
 import json
 import shlex
-from collections.abc import AsyncIterator, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from domwarden.contract.streams import PKI_DIRECTORY
+from domwarden.testing.authority import Authority
 
 from . import guests
 from .bed import Bed
@@ -28,6 +33,8 @@ HOST_FILE = "/etc/domwarden/host.yaml"
 LICENCES = "/shared/licences"
 LICENCE = "cad"
 _PEER_PORT = 7001
+#: An emulated host loads all of Python's libraries that a service needs.
+START_SECONDS = 300.0
 _numbers = itertools.count(1)
 
 
@@ -40,6 +47,9 @@ class Warden:
     folder: str
     #: Settings of drivers, beside those that two hosts need.
     drivers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Whether a service runs here and the other host reaches it by TLS, as in earnest; otherwise
+    #: each verb acts by itself, and nothing is encrypted, which emulated processors do slowly.
+    served: bool = False
 
     @property
     def name(self) -> str:
@@ -52,9 +62,12 @@ class Warden:
         Words before the command that reaches the peer are a program that runs what follows it.
         """
         here = self.host.address
-        way = f"TCP:{self.peer.address}:{_PEER_PORT},connect-timeout=10"
-        command = [*before_command, "socat", "-t30", "STDIO", way]
-        peer = {"command": command, "silence": SILENCE}
+        peer: dict[str, Any] = {"silence": SILENCE}
+        if self.served:
+            peer["address"] = self.peer.address
+        else:
+            way = f"TCP:{self.peer.address}:{_PEER_PORT},connect-timeout=10"
+            peer["command"] = [*before_command, "socat", "-t30", "STDIO", way]
         needed: dict[str, Mapping[str, Any]] = {
             "xen": {"migration_address": here},
             "blk": {"address": here},
@@ -64,6 +77,7 @@ class Warden:
             "host": self.name,
             "state": f"{self.folder}/state",
             "peers": {self.peer.name: peer},
+            "streams": "tls" if self.served else "plain",
             "drivers": {
                 name: {**needed.get(name, {}), **self.drivers.get(name, {})}
                 for name in {**needed, **self.drivers}
@@ -112,7 +126,10 @@ def domain(name: str, **keys: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def wardens(
-    bed: Bed, drivers: Mapping[str, Mapping[str, Any]] | None = None
+    bed: Bed,
+    drivers: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    served: bool = False,
 ) -> AsyncIterator[tuple[Warden, Warden]]:
     """Enter wardens on both hosts that have never seen a domain, each the other one's peer.
 
@@ -121,8 +138,8 @@ async def wardens(
     folder = f"/var/test/wardens/{next(_numbers)}"
     one, other = bed.hosts
     both = (
-        Warden(one, other, folder, drivers or {}),
-        Warden(other, one, folder, drivers or {}),
+        Warden(one, other, folder, drivers or {}, served),
+        Warden(other, one, folder, drivers or {}, served),
     )
     await one.output("rm", "-rf", LICENCES)
     await one.output("mkdir", LICENCES)
@@ -132,7 +149,10 @@ async def wardens(
             await warden.host.output("rm", "-rf", folder)
             await warden.host.output("mkdir", "-p", folder)
             await warden.install()
-            await stack.enter_async_context(_listening(warden))
+        if served:
+            await _certify(both)
+        ways = [_serving(warden) if served else _listening(warden) for warden in both]
+        await asyncio.gather(*(stack.enter_async_context(way) for way in ways))
         try:
             yield both
         finally:
@@ -147,6 +167,29 @@ async def _listening(warden: Warden) -> AsyncIterator[None]:
     # cat ends with its input, that is with this context, and then the agent ends its whole group.
     script = f"{words} >/dev/null 2>>{warden.folder}/peer.log & exec cat"
     async with warden.host.channel.stream(command=["sh", "-c", script]):
+        yield
+
+
+async def _certify(both: Sequence[Warden]) -> None:
+    """Give each host the files by which the other one knows it."""
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(Path(folder) / "pki", age_days=300)  # a machine may be behind
+        for warden in both:
+            files = authority.host(warden.name)
+            for path in (files.authority, files.certificate, files.key):
+                there = f"{PKI_DIRECTORY}/{path.name}"
+                await warden.host.put(there, path.read_bytes(), mode=0o600)
+
+
+@asynccontextmanager
+async def _serving(warden: Warden) -> AsyncIterator[None]:
+    """Run ``domwarden serve`` here."""
+    script = f"domwarden serve >/dev/null 2>>{warden.folder}/peer.log & exec cat"
+    async with warden.host.channel.stream(command=["sh", "-c", script]):
+        async with asyncio.timeout(START_SECONDS):
+            look = ["test", "-S", f"{warden.folder}/state/domwarden.sock"]
+            while (await warden.host.run(look)).status:  # noqa: ASYNC110 - another machine's doing
+                await asyncio.sleep(0.5)
         yield
 
 

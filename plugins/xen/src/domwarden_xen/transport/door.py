@@ -11,8 +11,9 @@ from .frames import Kind
 from .link import Link
 from .loop import READ, Loop
 
-#: So long anybody may take to say who it is; the source's shim says it at once.
-HELLO_SECONDS = 10.0
+#: So long anybody may take to say who it is: the source's shim says it at once, on a host that may
+#: be loaded.
+HELLO_SECONDS = 60.0
 #: So many may be at it at a time; who has taken longest goes.
 MOST_STRANGERS = 16
 
