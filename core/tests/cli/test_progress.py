@@ -81,7 +81,7 @@ def test_a_job_that_reports_has_a_bar_of_its_own() -> None:
         report = Moment(
             0.0, What.REPORT, "web1", step="prepare", device="root", data={"done": done, "total": 4}
         )
-        assert line_of(report) == ""
+        assert line_of(report.as_json()) == ""
         bars.hear(report)
     (task,) = bars.progress.tasks
     assert (task.description, task.completed, task.total) == ("root prepare", 3, 4)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,15 +16,16 @@ from domwarden.cli import output
 from domwarden.cli.options import host_file, host_option, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from types import FrameType
 
-    from domwarden.contract.refusals import Refusal
-    from domwarden.migration import Moved
-    from domwarden.plan import Limits, Policy, Trip
-    from domwarden.warden import Evacuated, Evacuator, Warden
+    from domwarden.client.connection import Service
+    from domwarden.plan import Trip
+    from domwarden.warden import Ended, Evacuator, Warden
 
 #: The names of ``domwarden.plan.Policy``, which `--help` must not load.
 POLICIES = ("largest-first", "smallest-first", "by-name")
+
+STOPPING = "no more moves begin; waiting for those under way (Ctrl-C again: do not wait)"
 
 
 @click.command
@@ -72,81 +75,129 @@ def command(
         hint = f"this is {own}; run it on {host}"
         raise click.BadParameter(f"only this host can be evacuated here: {hint}", param_hint="HOST")
 
-    from domwarden.cli.with_warden import run
-    from domwarden.plan import Limits, Policy
-    from domwarden.warden import Evacuator
+    from domwarden.cli.asking import service
 
-    limits = Limits(parallel_per_host, parallel_per_link)
-    order = Policy(policy)
-    if dry_run:
-        found = run(
-            host_path,
-            lambda warden: Evacuator(warden, to=to, limits=limits, policy=order).departures(),
-        )
-        if as_json:
-            output.as_json(found.as_json())
-        else:
-            for trip in found.trips:
-                click.echo(f"{trip.domain} -> {trip.host}")
-            tell_stays(found.stays)
-        sys.exit(1 if found.stays else 0)
-    done = run(host_path, lambda warden: _evacuate(warden, to, limits, order))
+    body: dict[str, Any] = {
+        "to": to,
+        "parallel_per_host": parallel_per_host,
+        "parallel_per_link": parallel_per_link,
+        "policy": policy,
+        "dry_run": dry_run,
+    }
+    if (there := service(host_path)) is not None:
+        done = _asked(there, body)
+    else:
+        done = _alone(host_path, **body)
     if as_json:
-        output.as_json(done.as_json())
+        output.as_json(done)
+    elif dry_run:
+        for trip in done["trips"]:
+            click.echo(f"{trip['domain']} -> {trip['host']}")
+        tell_stays(done["stays"])
     else:
         tell(done)
-    sys.exit(1 if done.stays else 0)
+    sys.exit(1 if done["stays"] else 0)
 
 
-async def _evacuate(
-    warden: Warden, to: tuple[str, ...], limits: Limits, policy: Policy
-) -> Evacuated:
-    from domwarden.warden import Evacuator
+def _asked(there: Service, body: Mapping[str, Any]) -> Any:
+    """Have the service do it, which goes on with it whatever becomes of this process."""
+    from domwarden.cli.asking import result_of
+    from domwarden.client.following import follow
+    from domwarden.contract import DomwardenError
 
-    evacuator = Evacuator(warden, to=to, limits=limits, policy=policy, on_trip=tell_trip)
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, _stop, evacuator, loop)
+    def hear(kind: str, data: Mapping[str, Any]) -> None:
+        if kind == "trip":
+            tell_trip(data)
+
+    where = f"/v1/operations/{there.ask('POST', '/v1/evacuations', body)['id']}"
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        output.say(STOPPING)
+        with contextlib.suppress(DomwardenError):  # it has ended just now
+            there.ask("DELETE", where)
+
+    if not body["dry_run"]:
+        signal.signal(signal.SIGINT, stop)
     try:
-        return await evacuator.run()
+        return result_of(follow(there, where, hear))
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
+
+
+def _alone(
+    host_path: Path | None,
+    *,
+    to: tuple[str, ...],
+    parallel_per_host: int,
+    parallel_per_link: int,
+    policy: str,
+    dry_run: bool,
+) -> dict[str, Any]:
+    from domwarden.cli.with_warden import run
+    from domwarden.plan import Limits, Policy
+    from domwarden.warden import Evacuator, trip_as_json, unheard
+
+    def told(trip: Trip, ended: Ended) -> None:
+        tell_trip(trip_as_json(trip, ended))
+
+    async def work(warden: Warden) -> dict[str, Any]:
+        evacuator = Evacuator(
+            warden,
+            to=to,
+            limits=Limits(parallel_per_host, parallel_per_link),
+            policy=Policy(policy),
+            on_trip=unheard if dry_run else told,
+        )
+        if dry_run:
+            return (await evacuator.departures()).as_json()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, _stop, evacuator, loop)
+        try:
+            return (await evacuator.run()).as_json()
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    return run(host_path, work)
 
 
 def _stop(evacuator: Evacuator, loop: asyncio.AbstractEventLoop) -> None:
     """Stop cleanly; the next Ctrl-C ends this process, and the moves under way go on."""
-    output.say("no more moves begin; waiting for those under way (Ctrl-C again: do not wait)")
+    output.say(STOPPING)
     evacuator.stop()
     loop.remove_signal_handler(signal.SIGINT)
 
 
-def tell_trip(trip: Trip, ended: Moved | tuple[Refusal, ...] | None) -> None:
+def tell_trip(trip: Mapping[str, Any]) -> None:
     """Tell of one move, as it begins and as it ends."""
-    if ended is None:
-        output.say(f"{trip.domain}: to {trip.host}")
-    elif isinstance(ended, tuple):
-        reasons = "; ".join(refusal.reason for refusal in ended)
-        output.say(f"{trip.domain}: not to {trip.host}: {reasons}")
+    domain, host = trip["domain"], trip["host"]
+    if trip["moved"] is not None:
+        output.say(f"{domain}: on {host} after {trip['moved']['total_seconds']:.2f} s")
+    elif trip["refusals"]:
+        reasons = "; ".join(refusal["reason"] for refusal in trip["refusals"])
+        output.say(f"{domain}: not to {host}: {reasons}")
     else:
-        output.say(f"{trip.domain}: on {trip.host} after {ended.total_seconds:.2f} s")
+        output.say(f"{domain}: to {host}")
 
 
-def tell(done: Evacuated) -> None:
+def tell(done: Mapping[str, Any]) -> None:
     """Sum up: what moved, and why each remaining domain stays."""
-    stopped = ", stopped before its end" if done.stopped else ""
-    moved = f"{len(done.moved)} moved, {len(done.stays)} stay"
-    click.echo(f"{done.host}: {moved}, after {done.total_seconds:.1f} s{stopped}")
-    for one in done.moved:
-        for alarm in one.alarms:
-            output.say(f"{one.domain}: ALARM: {alarm}")
-    tell_stays(done.stays)
+    stopped = ", stopped before its end" if done["stopped"] else ""
+    moved = f"{len(done['moved'])} moved, {len(done['stays'])} stay"
+    click.echo(f"{done['host']}: {moved}, after {done['total_seconds']:.1f} s{stopped}")
+    for one in done["moved"]:
+        for alarm in one["alarms"]:
+            output.say(f"{one['domain']}: ALARM: {alarm}")
+    tell_stays(done["stays"])
 
 
-def tell_stays(stays: Mapping[str, tuple[Refusal, ...]]) -> None:
+def tell_stays(stays: Mapping[str, Any]) -> None:
     """Tell why each remaining domain stays, and what to do about it."""
     if not stays:
         return
     rows = [
-        (name, r.host, r.device or "-", r.reason, r.remedy, r.code)
+        (name, r["host"], r["device"] or "-", r["reason"], r["remedy"], r["code"])
         for name, reasons in stays.items()
         for r in reasons
     ]

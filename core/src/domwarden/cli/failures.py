@@ -12,7 +12,7 @@ def tell(error: Exception) -> bool:
     if isinstance(error, RefusedError):
         from domwarden.cli.output import refusals  # here, because it loads rich
 
-        refusals(error.refusals)
+        refusals(refusal.as_json() for refusal in error.refusals)
     elif isinstance(error, ConfigError):
         click.echo(str(error), err=True)
     elif isinstance(error, DomwardenError):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from domwarden.cli import early, output
+from domwarden.cli import output
 from domwarden.cli.options import domain_argument, host_option, json_option
+
+if TYPE_CHECKING:
+    from domwarden.migration import Timeline
 
 
 @click.command
@@ -27,35 +32,41 @@ def command(
     host_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Move DOMAIN to a peer, or refuse with every reason."""
-    with early.driver() as driver:
-        from domwarden.cli.progress import shown
-        from domwarden.cli.with_warden import run
-        from domwarden.migration import Timeline
+    """Move DOMAIN to a peer, or refuse with every reason.
 
-        heard = Timeline()
-        with shown(heard) as observer:
-            moved = run(
-                host_path,
-                lambda warden: warden.migrate(domain, peer, observer=observer),
-                driver=driver,
-            )
+    Ctrl-C ends this command only: the move goes on.
+    """
+    from domwarden.cli.moving import moved
+
+    told: list[Mapping[str, Any]] = []
+    done = moved(
+        host_path,
+        "migrations",
+        {"domain": domain, "to": peer},
+        lambda warden, observer: warden.migrate(domain, peer, observer=observer),
+        hear=told.append,
+    )
     if picture:
         from domwarden.cli.picture import svg
 
-        picture.write_text(svg(heard, f"{domain}: {moved.source} → {peer}"))
+        picture.write_text(svg(_timeline(told), f"{domain}: {done['source']} → {peer}"))
     if as_json:
-        moments = {"moments": [moment.as_json() for moment in heard.moments]} if timeline else {}
-        output.as_json({**moved.as_json(), **moments})
+        output.as_json({**done, **({"moments": told} if timeline else {})})
         return
     if timeline:
         from domwarden.cli.chart import text
 
-        for line in text(heard):
+        for line in text(_timeline(told)):
             click.echo(line)
-    blackout = (
-        ""
-        if moved.blackout_seconds is None
-        else f", blackout {moved.blackout_seconds * 1000:.0f} ms"
-    )
-    output.say(f"{domain}: on {moved.destination} after {moved.total_seconds:.2f} s{blackout}")
+    seconds = done["blackout_seconds"]
+    blackout = "" if seconds is None else f", blackout {seconds * 1000:.0f} ms"
+    output.say(f"{domain}: on {done['destination']}{output.seconds(done, 'after')}{blackout}")
+
+
+def _timeline(told: Iterable[Mapping[str, Any]]) -> Timeline:
+    from domwarden.migration import Moment, Timeline  # here, because it takes long to load
+
+    made = Timeline()
+    for moment in told:
+        made(Moment.from_json(moment))
+    return made

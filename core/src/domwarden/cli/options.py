@@ -40,10 +40,13 @@ def host_file(path: Path | None) -> HostFile:
     from domwarden.contract.domain import Host
 
     if path is None and not DEFAULT_HOST_FILE.exists():
-        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
-        if os.geteuid() == 0:
-            state = Path("/var/lib")
-        return HostFile(
-            host=Host(name=os.uname().nodename, state_directory=state / "domwarden"), peers={}
-        )
+        return HostFile(host=Host(name=os.uname().nodename, state_directory=usual_state()))
     return load_host(path or DEFAULT_HOST_FILE)
+
+
+def usual_state() -> Path:
+    """Return the state directory of a host without a host file."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/domwarden")
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    return state / "domwarden"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-
-from domwarden.contract.refusals import Refusal
 
 if TYPE_CHECKING:  # what prints JSON is not to load it
     from rich.console import Console
@@ -22,6 +20,12 @@ def as_json(data: object) -> None:
 def say(message: str) -> None:
     """Tell the person something, on stderr."""
     click.echo(message, err=True)
+
+
+def seconds(done: Mapping[str, Any], word: str) -> str:
+    """Say how long something took, where that is known."""
+    total = done["total_seconds"]
+    return "" if total is None else f" {word} {total:.2f} s"
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -46,7 +50,7 @@ def table(
     console(stderr=stderr).print(made, markup=False)
 
 
-def refusals(reasons: Iterable[Refusal]) -> None:
+def refusals(reasons: Iterable[Mapping[str, str]]) -> None:
     """Print why a domain cannot move, and what to do about it, on stderr."""
-    rows = [(r.host, r.device or "-", r.reason, r.remedy, r.code) for r in reasons]
+    rows = [(r["host"], r["device"] or "-", r["reason"], r["remedy"], r["code"]) for r in reasons]
     table(("host", "device", "reason", "remedy", "code"), rows, stderr=True)

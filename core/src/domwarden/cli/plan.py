@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,18 +25,30 @@ def command(domain: str, peer: str, host_path: Path | None, as_json: bool) -> No
 
     Exits 0 when it can move, 1 when it cannot.
     """
-    from domwarden.cli.with_warden import run
+    from domwarden.cli.asking import named, service
 
-    made = run(host_path, lambda warden: warden.plan(domain, peer))
-    if as_json:
-        output.as_json(made.as_json())
-        sys.exit(1 if made.refusals else 0)
-    for one in made.unfinished:
-        click.echo(f"first: {one}")
-    if made.refusals:
-        output.refusals(made.refusals)
+    if (there := service(host_path)) is not None:
+        made = there.ask("GET", f"/v1/domains/{named(domain)}/plan?to={named(peer)}")
     else:
-        for step in made.steps:
+        from domwarden.cli.with_warden import run
+
+        made = run(host_path, lambda warden: warden.plan(domain, peer)).as_json()
+    if as_json:
+        output.as_json(made)
+        sys.exit(1 if made["refusals"] else 0)
+    for one in made["unfinished"]:
+        click.echo(f"first: {unfinished_words(one)}")
+    if made["refusals"]:
+        output.refusals(made["refusals"])
+    else:
+        for step in made["steps"]:
             click.echo(step)
-        click.echo(f"predicted blackout: {made.predicted_blackout_seconds * 1000:.0f} ms")
-    sys.exit(1 if made.refusals else 0)
+        click.echo(f"predicted blackout: {made['predicted_blackout_seconds'] * 1000:.0f} ms")
+    sys.exit(1 if made["refusals"] else 0)
+
+
+def unfinished_words(move: Mapping[str, Any]) -> str:
+    """Say what an earlier run left, and the next action that settles it."""
+    way = "to" if move["end"] == "source" else "from"
+    why = f" ({move['why']})" if move["why"] else ""
+    return f"{move['movement']} {move['migration']} {way} {move['peer']}: {move['action']}{why}"

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from domwarden.cli.output import say
-from domwarden.migration import Moment, Observer, What
 
-#: Moments worth a line of their own to somebody who waits.
+if TYPE_CHECKING:  # whoever asks the service is not to load it
+    from domwarden.migration import Moment
+
+#: Moments worth a line of their own to somebody who waits, by the values of ``migration.What``.
 TOLD = {
-    What.SUSPENDED: "suspended",
-    What.READY: "destination ready",
-    What.RELEASED: "released by the source",
-    What.GRANTED: "granted to the destination",
-    What.RUNNING: "running",
-    What.RESUMED: "running again at the source",
-    What.ABORTING: "giving up",
+    "suspended": "suspended",
+    "ready": "destination ready",
+    "released": "released by the source",
+    "granted": "granted to the destination",
+    "running": "running",
+    "resumed": "running again at the source",
+    "aborting": "giving up",
 }
+
+#: Called with each moment as plain data.
+Hear = Callable[[Mapping[str, Any]], None]
 
 
 class Lines:
@@ -50,28 +56,32 @@ def display() -> Iterator[Lines]:
 
 
 @contextlib.contextmanager
-def shown(*others: Observer) -> Iterator[Observer]:
-    """Return an observer that shows what it hears, and passes it on to ``others``."""
+def shown(*others: Hear) -> Iterator[Hear]:
+    """Return what shows the moments that it hears, and passes them on to ``others``."""
     with display() as screen:
 
-        def observe(moment: Moment) -> None:
+        def hear(moment: Mapping[str, Any]) -> None:
             for other in others:
                 other(moment)
-            screen.hear(moment)
+            if type(screen) is not Lines:
+                from domwarden.migration import Moment  # a terminal's bars have loaded it
+
+                screen.hear(Moment.from_json(moment))
             line = line_of(moment)
             if line:
                 screen.say(line)
 
-        yield observe
+        yield hear
 
 
-def line_of(moment: Moment) -> str:
+def line_of(moment: Mapping[str, Any]) -> str:
     """Return what to tell about a moment, or nothing."""
-    if moment.what in TOLD:
-        return f"{moment.domain}: {TOLD[moment.what]} ({moment.host})"
-    if moment.what is What.ALARM:
-        return f"{moment.domain}: ALARM: {moment.detail}"
-    if moment.what is What.JOB_ENDED and moment.data.get("failed"):
-        where = f"{moment.step} of {moment.device} failed on {moment.host}"
-        return f"{moment.domain}: {where}: {moment.detail}"
+    what, domain = moment["what"], moment["domain"]
+    if what in TOLD:
+        return f"{domain}: {TOLD[what]} ({moment['host']})"
+    if what == "alarm":
+        return f"{domain}: ALARM: {moment['detail']}"
+    if what == "job-ended" and moment["data"].get("failed"):
+        where = f"{moment['step']} of {moment['device']} failed on {moment['host']}"
+        return f"{domain}: {where}: {moment['detail']}"
     return ""

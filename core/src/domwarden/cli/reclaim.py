@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +14,7 @@ from domwarden.cli.options import domain_argument, host_option, json_option
 
 if TYPE_CHECKING:
     from domwarden.migration import Reclaimable
-    from domwarden.plan import EpochAnswer
+    from domwarden.warden import Warden
 
 
 @click.command
@@ -45,59 +46,92 @@ def command(
     says no.
     """
     from domwarden.cli.attention import tell_settled
-    from domwarden.cli.progress import shown
-    from domwarden.cli.with_warden import run
-    from domwarden.contract import RefusedError
 
-    found = run(
-        host_path,
-        lambda warden: warden.reclaimable(domain, cold=cold, observer=tell_settled),
-        fenced=fenced,
-    )
-    if found.done is not None:  # an earlier call was interrupted, and this look finished it
-        settled = found.done
-    else:
-        if found.refusals:
+    found = _looked(host_path, domain, fenced, cold=cold)
+    tell_settled(found["settled"])
+    settled = _done(found)
+    if settled is None:
+        if found["refusals"]:
             if as_json:
-                output.as_json({"reclaim": found.as_json(), "settled": None})
+                output.as_json({"reclaim": found, "settled": None})
                 sys.exit(1)
-            raise RefusedError(found.refusals)
+            from domwarden.contract import Refusal, RefusedError
+
+            raise RefusedError([Refusal.from_json(one) for one in found["refusals"]])
         for line in told(found):
             output.say(line)
         if not yes and not click.confirm("Take it back?", err=True):
             output.say("nothing was changed")
             sys.exit(1)
-        with shown() as observer:
-            settled = run(
-                host_path,
-                lambda warden: warden.reclaim(domain, cold=cold, observer=observer),
-                fenced=fenced,
-            )
+        settled = _reclaimed(host_path, domain, fenced, cold=cold)
     if as_json:
-        output.as_json({"reclaim": found.as_json(), "settled": settled.as_json()})
+        output.as_json({"reclaim": found, "settled": settled})
     else:
-        click.echo(f"{domain}: {settled.outcome}: {settled.detail}")
+        click.echo(f"{domain}: {settled['outcome']}: {settled['detail']}")
 
 
-def told(found: Reclaimable) -> list[str]:
+def _looked(
+    host_path: Path | None, domain: str, fenced: tuple[str, ...], *, cold: bool
+) -> Mapping[str, Any]:
+    from domwarden.cli.asking import named, service
+
+    if (there := service(host_path)) is not None:
+        where = f"/v1/domains/{named(domain)}/reclaimable"
+        found: Mapping[str, Any] = there.ask("POST", where, {"fenced": fenced, "cold": cold})
+        return found
+    from domwarden.cli.with_warden import run
+
+    def look(warden: Warden) -> Awaitable[Reclaimable]:
+        return warden.reclaimable(domain, fenced=fenced, cold=cold)
+
+    return run(host_path, look).as_json()
+
+
+def _reclaimed(
+    host_path: Path | None, domain: str, fenced: tuple[str, ...], *, cold: bool
+) -> Mapping[str, Any]:
+    from domwarden.cli.asking import as_data, followed, service
+    from domwarden.cli.progress import shown
+
+    with shown() as heard:
+        if (there := service(host_path)) is not None:
+            body = {"domain": domain, "fenced": fenced, "cold": cold}
+            done: Mapping[str, Any] = followed(there, "reclaims", body, heard)
+            return done
+        from domwarden.cli.with_warden import run
+
+        observer = as_data(heard)
+        return run(
+            host_path,
+            lambda warden: warden.reclaim(domain, fenced=fenced, cold=cold, observer=observer),
+        ).as_json()
+
+
+def _done(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what an interrupted reclaim came to, where this look brought it to its end."""
+    over = {"reclaimed", "stopped", "ended"}
+    ended = (one for one in found["settled"] if one["migration"] and one["outcome"] in over)
+    return next(ended, None)
+
+
+def told(found: Mapping[str, Any]) -> list[str]:
     """Say in plain words what was seen, what will be done, and what is at stake."""
-    there = found.destination
-    when = (
-        f" {found.released_seconds_ago:.0f} s ago" if found.released_seconds_ago is not None else ""
-    )
-    seen = [f"{found.host} released {found.domain} to {there}{when}; its copy here: {found.state}"]
-    seen += [f"{peer} {_said(answer)}" for peer, answer in found.answers.items()]
-    undone = ", ".join(found.recovers)
-    will = [f"take epoch {found.epoch}, so that no other host can own it any more"]
+    here, there, ago = found["host"], found["destination"], found["released_seconds_ago"]
+    when = f" {ago:.0f} s ago" if ago is not None else ""
+    copy = found["state"]
+    seen = [f"{here} released {found['domain']} to {there}{when}; its copy here: {copy}"]
+    seen += [f"{peer} {_said(answer)}" for peer, answer in found["answers"].items()]
+    undone = ", ".join(found["recovers"])
+    will = [f"take epoch {found['epoch']}, so that no other host can own it any more"]
     if undone:
         will.append(f"undo what the move began, device by device: {undone}")
-    if found.cold:
+    if found["cold"]:
         will.append("destroy the copy here and close its devices; nothing runs afterwards")
         stake = [
             "all that the guest had in memory is lost; it boots from its disks as after a power cut"
         ]
     else:
-        end = "let it run" if found.running else "leave it paused, as it was"
+        end = "let it run" if found["running"] else "leave it paused, as it was"
         will.append(f"resume the suspended copy here: {end}")
         stake = [
             f"if {there} ran it even for a moment, its disks have gone on: this copy would write"
@@ -114,9 +148,9 @@ def told(found: Reclaimable) -> list[str]:
     ]
 
 
-def _said(answer: EpochAnswer | None) -> str:
+def _said(answer: Mapping[str, Any] | None) -> str:
     if answer is None:
         return "does not answer, and was named fenced"
-    if answer.epoch == 0:
+    if answer["epoch"] == 0:
         return "never had it"
-    return f"had it before, until epoch {answer.epoch}; no copy is there"
+    return f"had it before, until epoch {answer['epoch']}; no copy is there"

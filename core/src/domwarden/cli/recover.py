@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,18 +21,25 @@ def command(host_path: Path | None, as_json: bool) -> None:
 
     Exits 1 when something waits for a person's decision.
     """
+    from domwarden.cli.asking import as_data, followed, service
+    from domwarden.cli.attention import STUCK
     from domwarden.cli.progress import shown
-    from domwarden.cli.with_warden import run
-    from domwarden.migration import Outcome
 
-    with shown() as observer:
-        settled = run(host_path, lambda warden: warden.recover(observer=observer))
+    settled: Sequence[Mapping[str, Any]]
+    with shown() as heard:
+        if (there := service(host_path)) is not None:
+            settled = followed(there, "recoveries", {}, heard)
+        else:
+            from domwarden.cli.with_warden import run
+
+            observer = as_data(heard)
+            found = run(host_path, lambda warden: warden.recover(observer=observer))
+            settled = [one.as_json() for one in found]
     if as_json:
-        output.as_json([one.as_json() for one in settled])
+        output.as_json(settled)
     else:
         for one in settled:
-            click.echo(f"{one.domain}: {one.outcome}: {one.detail}")
+            click.echo(f"{one['domain']}: {one['outcome']}: {one['detail']}")
         if not settled:
             output.say("nothing is unfinished")
-    stuck = {Outcome.UNKNOWN, Outcome.WAITING, Outcome.BROKEN}
-    sys.exit(1 if any(one.outcome in stuck for one in settled) else 0)
+    sys.exit(1 if any(one["outcome"] in STUCK for one in settled) else 0)

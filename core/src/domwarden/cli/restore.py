@@ -16,18 +16,21 @@ from domwarden.cli.options import host_option, json_option
 @host_option
 @json_option
 def command(path: Path, fenced: tuple[str, ...], host_path: Path | None, as_json: bool) -> None:
-    """Restore the domain saved at PATH; refused when it has run since."""
-    from domwarden.cli.progress import shown
-    from domwarden.cli.with_warden import run
+    """Restore the domain saved at PATH; refused when it has run since.
 
-    with shown() as observer:
-        restored = run(
-            host_path,
-            lambda warden: warden.restore(path.absolute(), observer=observer),
-            fenced=fenced,
-        )
+    Ctrl-C ends this command only: the restore goes on.
+    """
+    from domwarden.cli.moving import moved
+
+    there = path.absolute()
+    restored = moved(
+        host_path,
+        "restores",
+        {"path": str(there), "fenced": fenced},
+        lambda warden, observer: warden.restore(there, fenced=fenced, observer=observer),
+    )
     if as_json:
-        output.as_json(restored.as_json())
+        output.as_json(restored)
     else:
-        state = "running" if restored.running else "paused"
-        output.say(f"{restored.domain}: {state} after {restored.total_seconds:.2f} s")
+        state = {True: "running", False: "paused", None: "restored"}[restored["running"]]
+        output.say(f"{restored['domain']}: {state}{output.seconds(restored, 'after')}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from domwarden.cli import early, output
+from domwarden.cli import output
 from domwarden.cli.options import domain_argument, host_option, json_option
 
 
@@ -16,18 +16,20 @@ from domwarden.cli.options import domain_argument, host_option, json_option
 @host_option
 @json_option
 def command(domain: str, path: Path, host_path: Path | None, as_json: bool) -> None:
-    """Save DOMAIN to PATH (a directory that must not exist yet) and end it here."""
-    with early.driver() as driver:
-        from domwarden.cli.progress import shown
-        from domwarden.cli.with_warden import run
+    """Save DOMAIN to PATH (a directory that must not exist yet) and end it here.
 
-        with shown() as observer:
-            saved = run(
-                host_path,
-                lambda warden: warden.save(domain, path.absolute(), observer=observer),
-                driver=driver,
-            )
+    Ctrl-C ends this command only: the save goes on.
+    """
+    from domwarden.cli.moving import moved
+
+    there = path.absolute()
+    saved = moved(
+        host_path,
+        "saves",
+        {"domain": domain, "path": str(there)},
+        lambda warden, observer: warden.save(domain, there, observer=observer),
+    )
     if as_json:
-        output.as_json(saved.as_json())
+        output.as_json(saved)
     else:
-        output.say(f"{domain}: saved to {saved.path} in {saved.total_seconds:.2f} s")
+        output.say(f"{domain}: saved to {saved['path']}{output.seconds(saved, 'in')}")

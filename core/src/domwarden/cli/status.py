@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from domwarden.cli import output
 from domwarden.cli.attention import attention, tell_settled
 from domwarden.cli.options import host_option, json_option
-from domwarden.contract.engine import RunState
-from domwarden.contract.watchdog import Armed, Reading
-from domwarden.plan import Desired
-
-if TYPE_CHECKING:
-    from domwarden.warden import DomainStatus
 
 
-def watchdog_words(reading: Reading | None) -> str:
+def watchdog_words(reading: Mapping[str, Any] | None) -> str:
     """Say what is known of a watchdog's timer."""
     if reading is None:
         return "-"
-    if reading.armed is Armed.ARMED and reading.time_left_seconds is not None:
-        return f"armed, {reading.time_left_seconds:.1f} s left"
-    return str(reading.armed)
+    if reading["armed"] == "armed" and reading["time_left_seconds"] is not None:
+        return f"armed, {reading['time_left_seconds']:.1f} s left"
+    return str(reading["armed"])
 
 
-def state_words(status: DomainStatus) -> str:
+def state_words(status: Mapping[str, Any]) -> str:
     """Say where a domain is: what is seen of it, or why nothing is to be seen."""
-    if status.moved_to:
-        return f"moved to {status.moved_to}"
-    if status.state is RunState.ABSENT and status.desired in {Desired.SAVED, Desired.STOPPED}:
-        return str(status.desired)
-    return str(status.state)
+    if status["moved_to"]:
+        return f"moved to {status['moved_to']}"
+    if status["state"] == "absent" and status["desired"] in {"saved", "stopped"}:
+        return str(status["desired"])
+    return str(status["state"])
+
+
+def settled_and_seen(host_path: Path | None, domain: str | None) -> list[Mapping[str, Any]]:
+    """Return what is known of a domain, or of all, once what an earlier run left is settled."""
+    from domwarden.cli.asking import service
+
+    found: list[Mapping[str, Any]]
+    if (there := service(host_path)) is not None:
+        found = there.ask("POST", "/v1/status", {"domain": domain} if domain is not None else {})
+    else:
+        from domwarden.cli.with_warden import run
+
+        seen = run(host_path, lambda warden: warden.status(domain))
+        found = [status.as_json() for status in seen]
+    for status in found:
+        tell_settled(status["settled"])
+    return found
 
 
 @click.command
@@ -46,21 +58,19 @@ def command(domain: str | None, host_path: Path | None, as_json: bool) -> None:
     What an earlier run left unfinished is settled first, as far as it goes now. While another
     process acts on a domain this only looks, and says so.
     """
-    from domwarden.cli.with_warden import run
-
-    found = run(host_path, lambda warden: warden.status(domain, observer=tell_settled))
+    found = settled_and_seen(host_path, domain)
     if as_json:
-        output.as_json([status.as_json() for status in found])
+        output.as_json(found)
         return
     rows = [
         (
-            s.name,
+            s["name"],
             state_words(s),
-            s.engine,
-            s.owner,
-            s.epoch,
-            watchdog_words(s.watchdog),
-            s.expiries,
+            s["engine"],
+            s["owner"],
+            s["epoch"],
+            watchdog_words(s["watchdog"]),
+            s["expiries"],
             attention(s),
         )
         for s in found

@@ -13,6 +13,8 @@ from domwarden.cli.options import domain_argument, host_option, json_option
 
 
 def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -> float:
+    if value == "0s":
+        return 0.0  # without what reads units
     import voluptuous
 
     from domwarden.contract.units import duration
@@ -35,14 +37,19 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str) -
 @json_option
 def command(domain: str, graceful: Any, host_path: Path | None, as_json: bool) -> None:
     """Stop DOMAIN: at once, or after asking its guest."""
+    from domwarden.cli.asking import named, service
     from domwarden.cli.progress import display
-    from domwarden.cli.with_warden import run
 
     with contextlib.ExitStack() as shown:
         if graceful:
             screen = shown.enter_context(display())
             shown.enter_context(screen.waiting(f"{domain}: asked to shut down", graceful))
-        run(host_path, lambda warden: warden.stop(domain, graceful_seconds=graceful))
+        if (there := service(host_path)) is not None:
+            there.ask("POST", f"/v1/domains/{named(domain)}/stop", {"graceful_seconds": graceful})
+        else:
+            from domwarden.cli.with_warden import run
+
+            run(host_path, lambda warden: warden.stop(domain, graceful_seconds=graceful))
     if as_json:
         output.as_json({"domain": domain, "state": "absent"})
     else:

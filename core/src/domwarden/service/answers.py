@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from domwarden.contract import Expiry
-from domwarden.migration import Outcome, Settled
+from domwarden.migration import Outcome, Reclaimable, Settled
 from domwarden.plan import Decision
 from domwarden.plugins.listing import DriverInfo
+from domwarden.service.operation import Kind
 from domwarden.warden import DomainStatus, MoveState, Plan
 
 JsonSchema = dict[str, Any]
@@ -73,6 +74,12 @@ def answers() -> dict[str, JsonSchema]:
             "caller": str, "begun_at": float | None, "step": str,
             "progress": Mapping[str, Any] | None, "decision": Decision, "outcome": Outcome,
             "holder": str, "result": Mapping[str, Any] | None,
+            "problem": Mapping[str, Any] | None,
+        }),
+        "Reclaimable": schema_of(Reclaimable),
+        "Operation": _of_fields({
+            "id": str, "kind": Kind, "domain": str, "state": MoveState, "stopping": bool,
+            "caller": str, "begun_at": float, "result": Any,
             "problem": Mapping[str, Any] | None,
         }),
         "Problem": _of_fields({

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domwarden.service import bodies, domains, resources
+from domwarden.service import bodies, domains, operating, resources
 from domwarden.service.asking import Asked
 from domwarden.service.host import HostService
 from domwarden.service.routes import Answer, Route
@@ -37,6 +37,10 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/v1/domains", "Start a domain from its file.",
         domains.start, body=bodies.start, status=201, answers="Domain",
         codes=("wrong-file", *_ACTING),
+    ),
+    Route(
+        "POST", "/v1/status", "Settle what is unfinished, then look at one domain, or at all.",
+        domains.status, body=bodies.status, answers="Domain", many=True,
     ),
     Route(
         "GET", "/v1/domains/{domain}", "Look at one domain.",
@@ -90,6 +94,42 @@ ROUTES: tuple[Route, ...] = (
         "GET", "/v1/migrations/{migration}/events",
         "Follow a move: each `moment`, then the `end` with what became of it.",
         follow=resources.follow, codes=("unknown-migration",),
+    ),
+    Route(
+        "POST", "/v1/domains/{domain}/reclaimable", "Say what a reclaim would do, or why not.",
+        operating.look, body=bodies.reclaimable, answers="Reclaimable",
+        codes=("unknown-domain", *_ACTING),
+    ),
+    Route(
+        "POST", "/v1/reclaims", "Begin to take a domain back from a host that is gone for good.",
+        operating.reclaim, body=bodies.reclaim, status=202, answers="Operation",
+        codes=("unknown-domain",),
+    ),
+    Route(
+        "POST", "/v1/evacuations", "Begin to move everything off this host.",
+        operating.evacuate, body=bodies.evacuate, status=202, answers="Operation",
+        codes=("conflict",),
+    ),
+    Route(
+        "POST", "/v1/recoveries", "Begin to settle what is unfinished.",
+        operating.recover, body=bodies.nothing, status=202, answers="Operation",
+    ),
+    Route(
+        "GET", "/v1/operations", "List the evacuations, reclaims and recoveries of this run.",
+        operating.every, answers="Operation", many=True,
+    ),
+    Route(
+        "GET", "/v1/operations/{operation}", "Look at one of them.",
+        operating.one, answers="Operation", codes=("unknown-operation",),
+    ),
+    Route(
+        "DELETE", "/v1/operations/{operation}", "Have an evacuation begin no more moves.",
+        operating.stop, status=202, answers="Operation", codes=("unknown-operation", "over"),
+    ),
+    Route(
+        "GET", "/v1/operations/{operation}/events",
+        "Follow it: each `trip` or `moment`, then the `end` with what became of it.",
+        follow=operating.follow, codes=("unknown-operation",),
     ),
     Route(
         "POST", "/v1/recover", "Settle what is unfinished, as far as it goes now.",

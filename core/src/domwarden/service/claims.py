@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from domwarden.journal.holder import Holder
 from domwarden.service.problems import ProblemError
 
 #: Finds out which process holds a domain's lock.
 Look = Callable[[str], Awaitable[Holder | None]]
+
+#: So long the next one in turn waits at most.
+TURN_SECONDS = 60.0
+PAUSE_SECONDS = 0.1
 
 
 class Claims:
@@ -36,6 +41,16 @@ class Claims:
             yield
         finally:
             del self._held[domain]
+
+    @contextlib.asynccontextmanager
+    async def take_in_turn(self, domain: str, what: str) -> AsyncIterator[None]:
+        """Hold the claim once it is free; raises ProblemError when that takes too long."""
+        for _ in range(round(TURN_SECONDS / PAUSE_SECONDS)):
+            if domain not in self._held:
+                break
+            await asyncio.sleep(PAUSE_SECONDS)
+        with self.take(domain, what):
+            yield
 
     async def free(self, domain: str) -> None:
         """Raise ProblemError while another process holds the domain's lock."""

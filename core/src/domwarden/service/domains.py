@@ -22,7 +22,8 @@ async def known(service: HostService, asked: Asked) -> str:
     name = asked.path.get("domain") or str(asked.body["domain"])
     if not await service.looks.records(name):
         here = service.host_file.host.name
-        raise ProblemError("unknown-domain", f"{here} knows no domain {name}", domain=name)
+        what = f"{here} knows no domain {name}"
+        raise ProblemError("unknown-domain", what, hint="start it first", domain=name)
     return name
 
 
@@ -35,6 +36,12 @@ async def one(service: HostService, asked: Asked) -> Answer:
     """Look at one domain."""
     (status,) = await service.looks.domains(await known(service, asked))
     return Answer(status.as_json())
+
+
+async def status(service: HostService, asked: Asked) -> Answer:
+    """Settle what is unfinished as far as it goes now, then look."""
+    found = await service.warden.status(asked.body.get("domain"))
+    return Answer([one.as_json() for one in found])
 
 
 async def start(service: HostService, asked: Asked) -> Answer:
@@ -83,7 +90,7 @@ def peer_of(service: HostService, name: str) -> str:
     if name not in peers:
         hint = f"its peers: {', '.join(sorted(peers)) or 'none'}"
         here = service.host_file.host.name
-        raise ProblemError("invalid", f"to: {name} is no peer of {here}", hint=hint)
+        raise ProblemError("invalid", f"{name} is no peer of {here}", hint=hint)
     return name
 
 

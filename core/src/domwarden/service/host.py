@@ -12,6 +12,7 @@ from domwarden.service.claims import Claims
 from domwarden.service.events import Bus
 from domwarden.service.metrics import Metrics
 from domwarden.service.moves import Moves
+from domwarden.service.operations import Operations
 from domwarden.service.routes import Event
 from domwarden.warden import Warden
 
@@ -30,11 +31,18 @@ class HostService:
         self.bus = Bus()
         self.metrics = Metrics()
         self._sleep = (ports or Ports()).sleep
-        self.warden = Warden(host_file, observer=self._hear, ports=ports, in_process=in_process)
+        self.warden = Warden(
+            host_file,
+            observer=self._hear,
+            ports=ports,
+            in_process=in_process,
+            keep_driver=not in_process,
+        )
         self.looks = self.warden.looks
         self.claims = Claims(self.looks.holder)
         self._group = asyncio.TaskGroup()
         self.moves = Moves(self.looks, self.claims, self._group, self.metrics.moved)
+        self.operations = Operations(self._group)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> HostService:
@@ -50,7 +58,7 @@ class HostService:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for task in [*self._tasks, *self.moves.tasks()]:
+        for task in [*self._tasks, *self.operations.tasks(), *self.moves.tasks()]:
             task.cancel()
         try:
             await self._group.__aexit__(None, None, None)
@@ -59,4 +67,5 @@ class HostService:
 
     def _hear(self, moment: Moment) -> None:
         self.moves.hear(moment)
+        self.operations.hear(moment)
         self.bus.tell(Event("moment", moment.as_json()))

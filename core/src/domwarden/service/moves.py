@@ -47,6 +47,7 @@ class Move:
     state: MoveState = MoveState.RUNNING
     result: Result | None = None
     problem: ProblemError | None = None
+    error: DomwardenError | None = None
     moments: collections.deque[tuple[int, Moment]] = dataclasses.field(
         default_factory=lambda: collections.deque(maxlen=KEPT_MOMENTS)
     )
@@ -127,12 +128,15 @@ class Moves:
                 move.state = MoveState.SUCCEEDED
             except RefusedError as error:
                 move.state, move.problem = MoveState.REFUSED, problem_of(error)
+                move.error = error
             except ConflictError as error:
+                move.error = error
                 holder = await self._looks.holder(move.domain)
                 known = conflict(move.domain, str(holder)) if holder else problem_of(error)
                 move.state, move.problem = MoveState.FAILED, known
             except DomwardenError as error:
                 move.state, move.problem = MoveState.FAILED, problem_of(error)
+                move.error = error
             except Exception:
                 logger.exception("the move %s of %s failed", move.id, move.domain)
                 bug = ProblemError("internal", "see the service's log")

@@ -28,6 +28,7 @@ CODES: Mapping[str, tuple[HTTPStatus, str]] = {
     "no-such-path": (HTTPStatus.NOT_FOUND, "Nothing is here"),
     "unknown-domain": (HTTPStatus.NOT_FOUND, "This host knows no such domain"),
     "unknown-migration": (HTTPStatus.NOT_FOUND, "This host knows no such migration"),
+    "unknown-operation": (HTTPStatus.NOT_FOUND, "This host knows no such operation"),
     "wrong-method": (HTTPStatus.METHOD_NOT_ALLOWED, "This path does not take that method"),
     "too-slow": (HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive"),
     "conflict": (HTTPStatus.CONFLICT, "Somebody else acts on the domain"),

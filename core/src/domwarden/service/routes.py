@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PARAMETERS: Mapping[str, tuple[str, str]] = {
     "domain": (keys.DOMAIN_NAME, keys.NAMED_DOMAIN),
     "migration": (r"[0-9a-f]{12}$(?!\n)", "expected 12 hexadecimal digits"),
+    "operation": (r"[0-9a-f]{12}$(?!\n)", "expected 12 hexadecimal digits"),
 }
 
 

@@ -1,6 +1,13 @@
 """The host process: what one host does with its domains."""
 
-from domwarden.warden.evacuation import Departures, Evacuated, Evacuator
+from domwarden.warden.evacuation import (
+    Departures,
+    Ended,
+    Evacuated,
+    Evacuator,
+    trip_as_json,
+    unheard,
+)
 from domwarden.warden.looks import Looks, MoveState, MoveStatus
 from domwarden.warden.status import DomainStatus, Operation
 from domwarden.warden.verdict import Plan
@@ -9,6 +16,7 @@ from domwarden.warden.warden import Warden
 __all__ = [
     "Departures",
     "DomainStatus",
+    "Ended",
     "Evacuated",
     "Evacuator",
     "Looks",
@@ -17,4 +25,6 @@ __all__ = [
     "Operation",
     "Plan",
     "Warden",
+    "trip_as_json",
+    "unheard",
 ]

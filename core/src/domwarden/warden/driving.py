@@ -21,6 +21,7 @@ class Drivers:
         self._hub = hub
         self._spare = spare
         self._keep = keep
+        self._starting = False
 
     async def begin(self) -> None:
         """Start the one that waits, if one shall."""
@@ -43,10 +44,20 @@ class Drivers:
                 await self._start()
 
     async def _start(self) -> None:
-        """Start a driver for the next move, with the drivers of the domains that were ever here."""
-        records = await self._hub.site.journal.domains()
-        self._spare = spare = await asyncio.to_thread(Spare.start)
-        await asyncio.to_thread(spare.load, _drivers(records))
+        """Start a driver for the next move, with the drivers of the domains that were ever here.
+
+        Where several moves end, one of them starts it.
+        """
+        if self._starting:
+            return
+        self._starting = True
+        try:
+            records = await self._hub.site.journal.domains()
+            if self._spare is None:
+                self._spare = spare = await asyncio.to_thread(Spare.start)
+                await asyncio.to_thread(spare.load, _drivers(records))
+        finally:
+            self._starting = False
 
 
 def _drivers(records: Iterable[DomainRecord]) -> set[tuple[str, str]]:

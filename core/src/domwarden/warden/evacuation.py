@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from domwarden.contract import (
@@ -30,12 +30,26 @@ _GONE = frozenset({RunState.ABSENT, RunState.ENDED})
 #: After such an end the domain is where it was, so that another host may be tried.
 _BACK = frozenset({Outcome.RESUMED})
 
+#: What a trip came to; None: it begins.
+Ended = Moved | tuple[Refusal, ...] | None
 #: Called with a trip as it begins, and with what it came to as it ends.
-OnTrip = Callable[[Trip, "Moved | tuple[Refusal, ...] | None"], None]
+OnTrip = Callable[[Trip, Ended], None]
+#: Has a domain taken to a host.
+Migrate = Callable[[str, str], Awaitable[Moved]]
 
 
-def unheard(_trip: Trip, _ended: Moved | tuple[Refusal, ...] | None) -> None:
+def unheard(_trip: Trip, _ended: Ended) -> None:
     """Follow nothing."""
+
+
+def trip_as_json(trip: Trip, ended: Ended) -> dict[str, Any]:
+    """Return what is heard of a trip as plain data."""
+    return {
+        "domain": trip.domain,
+        "host": trip.host,
+        "moved": ended.as_json() if isinstance(ended, Moved) else None,
+        "refusals": [one.as_json() for one in ended] if isinstance(ended, tuple) else [],
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +81,10 @@ class Departures:
 
 
 class Evacuator:
-    """One evacuation of a warden's host; ``to`` names its destinations in order, none: any peer."""
+    """One evacuation of a warden's host; ``to`` names its destinations in order, none: any peer.
+
+    ``migrate`` takes one domain to one host; by default the warden does.
+    """
 
     def __init__(
         self,
@@ -77,8 +94,10 @@ class Evacuator:
         limits: Limits | None = None,
         policy: Policy = Policy.LARGEST_FIRST,
         on_trip: OnTrip = unheard,
+        migrate: Migrate | None = None,
     ) -> None:
         self._warden = warden
+        self._migrate = migrate or warden.migrate
         self._hub = warden.hub
         self._to = tuple(dict.fromkeys(to or self._hub.site.peers))
         self._limits = limits or Limits()
@@ -187,7 +206,7 @@ class Evacuator:
 
     async def _take(self, trip: Trip) -> None:
         try:
-            moved = await self._warden.migrate(trip.domain, trip.host)
+            moved = await self._migrate(trip.domain, trip.host)
         except RefusedError as error:
             self._ended(trip, error.refusals)
         except MoveFailedError as error:

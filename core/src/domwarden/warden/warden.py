@@ -315,24 +315,37 @@ class Warden:
                 return await restore(self._hub, path, fenced=known, migration=migration)
 
     async def reclaimable(
-        self, name: str, *, cold: bool = False, observer: Observer | None = None
+        self,
+        name: str,
+        *,
+        fenced: Collection[str] = (),
+        cold: bool = False,
+        observer: Observer | None = None,
     ) -> Reclaimable:
         """Say what a reclaim of a domain from the fenced hosts would do, and what is against it.
 
-        What needs nobody's word is settled first.
+        What needs nobody's word is settled first. ``fenced`` adds to the warden's own.
         """
+        known = {*self._fenced, *fenced}
         with self._heard_by(observer):
-            return await reclaimable(self._hub, name, fenced=self._fenced, cold=cold)
+            return await reclaimable(self._hub, name, fenced=known, cold=cold)
 
     async def reclaim(
-        self, name: str, *, cold: bool = False, observer: Observer | None = None
+        self,
+        name: str,
+        *,
+        fenced: Collection[str] = (),
+        cold: bool = False,
+        observer: Observer | None = None,
     ) -> Settled:
         """Take a released domain back from the fenced host that it was released to.
 
-        With ``cold`` its suspended copy is destroyed instead of resumed.  Raises RefusedError.
+        With ``cold`` its suspended copy is destroyed instead of resumed. ``fenced`` adds to the
+        warden's own. Raises RefusedError.
         """
+        known = {*self._fenced, *fenced}
         with self._heard_by(observer):
-            return await reclaim(self._hub, name, fenced=self._fenced, cold=cold)
+            return await reclaim(self._hub, name, fenced=known, cold=cold)
 
     async def settle(self, name: str | None, *, observer: Observer | None = None) -> list[Settled]:
         """Settle the unfinished moves of one domain, or of all."""

@@ -1,0 +1,1 @@
+"""Asks this host's service over its Unix socket; imports nothing slow."""
