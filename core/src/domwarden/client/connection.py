@@ -58,9 +58,7 @@ class Service:
         finally:
             connection.close()
         if response.status >= http.HTTPStatus.BAD_REQUEST:
-            from domwarden.client.problems import error_of  # here, because it loads the contract
-
-            raise error_of(found)
+            self._raise(found)
         return found
 
     def events(self, where: str, after: int = 0) -> Iterator[tuple[int, str, Any]]:
@@ -78,7 +76,10 @@ class Service:
             connection.sock.settimeout(SILENCE_SECONDS)
             response = connection.getresponse()
             if response.status >= http.HTTPStatus.BAD_REQUEST:
-                self._told(json.loads(response.read()))
+                problem = json.loads(response.read())
+                if problem["code"] == "stopping":  # it is gone in a moment
+                    raise LostError
+                self._raise(problem)
             yield 0, "open", None
             yield from _parsed(response)
         except TimeoutError as error:
@@ -88,11 +89,11 @@ class Service:
         finally:
             connection.close()
 
-    def _told(self, problem: Any) -> NoReturn:
-        """Raise what a stream's problem means; one that ends just now is as one that is gone."""
-        if problem["code"] == "stopping":
-            raise LostError
-        from domwarden.client.problems import error_of  # as above
+    def _raise(self, problem: Any) -> NoReturn:
+        """Raise what a problem means."""
+        if not isinstance(problem, dict):
+            failed(f"what listens at {self.path} is no domwarden", "see `socket`")
+        from domwarden.client.problems import error_of  # here, because it loads the contract
 
         raise error_of(problem)
 
