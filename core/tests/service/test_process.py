@@ -190,6 +190,40 @@ async def test_systemd_hears_that_it_lives(directory: Path) -> None:
         assert running.heard() == "STOPPING=1"
 
 
+def drivers(pid: int) -> list[int]:
+    """Return a process's children that could drive a move (proc_pid_task(5))."""
+    found = []
+    lists = [each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children")]
+    for child in map(int, " ".join(lists).split()):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if b"domwarden.migration.driver" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found
+
+
+async def test_one_driver_waits_for_the_next_move(directory: Path) -> None:
+    """From the start on, again after moves that ended together, and no longer than the service."""
+    async with service(directory) as running:
+        (first,) = drivers(running.process.pid)
+        for name in ("web1", "web2"):
+            path = directory / f"{name}.yaml"
+            path.write_text(DOMAIN.format(name=name, more=""))
+            await running.client.post("/v1/domains", {"path": str(path)})
+        begun = await running.client.post("/v1/evacuations", {"parallel_per_link": 2})
+        events = running.client.events(f"{begun.headers['location']}/events")
+        end = [data async for _, data in events][-1]
+        assert [move["destination"] for move in end["result"]["moved"]] == ["b", "b"]
+        async with asyncio.timeout(SECONDS):
+            while not (waiting := drivers(running.process.pid)):  # noqa: ASYNC110 - it starts soon
+                await asyncio.sleep(0.05)
+        (second,) = waiting
+        assert second != first
+        assert running.end(signal.SIGTERM) == 0
+        with pytest.raises(ProcessLookupError):
+            os.kill(second, 0)
+    await asyncio.to_thread(in_process.domwarden, "stop", "web2", "-H", str(directory / "b.yaml"))
+
+
 async def test_a_host_has_one_service(directory: Path) -> None:
     """The second one is told who the first is, and harms neither it nor its socket."""
     async with service(directory) as running:
