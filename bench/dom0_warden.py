@@ -1,8 +1,7 @@
 """Runs in dom0: a warden that lives long and moves a domain for each line it is given.
 
-``python dom0_warden.py here|apart DOMAIN PEER``: says ``ready`` once it knows the domain, its
-drivers and, where it drives moves itself, its peer; then each line moves the domain, and the answer
-is one line of JSON.
+``python dom0_warden.py DOMAIN PEER``: says ``ready`` once it knows the domain, its drivers and its
+peer; then each line moves the domain, and the answer is one line of JSON.
 """
 
 from __future__ import annotations
@@ -30,14 +29,10 @@ async def _moved(warden: Warden, domain: str, peer: str) -> dict[str, Any]:
     return {**moved.as_json(), "moments": [moment.as_json() for moment in timeline.moments]}
 
 
-async def main(way: str, domain: str, peer: str) -> None:
+async def main(domain: str, peer: str) -> None:
     """Serve until the input ends."""
-    apart = way == "apart"
-    async with Warden(load_host(HOST_FILE), in_process=not apart, keep_driver=apart) as warden:
-        if apart:
-            await warden.status(domain)
-        else:
-            await warden.plan(domain, peer)
+    async with Warden(load_host(HOST_FILE), in_process=True) as warden:
+        await warden.plan(domain, peer)
         print("ready", flush=True)
         loop = asyncio.get_running_loop()
         while await loop.run_in_executor(None, sys.stdin.readline):

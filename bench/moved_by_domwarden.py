@@ -22,6 +22,7 @@ from domwarden.warden import Warden
 
 from .calm import calm
 from .mover import NAME, Mover, Way
+from .services import host_file
 
 #: A supervisor notices within seconds that its domain is gone.
 LEAVE_SECONDS = 20.0
@@ -39,18 +40,11 @@ class Domwarden(Mover):
     commits: list[float] = dataclasses.field(default_factory=list)
 
     @contextlib.asynccontextmanager
-    async def warden(self, *, apart: bool = False) -> AsyncIterator[Warden]:
+    async def warden(self) -> AsyncIterator[Warden]:
         """Enter the warden of the guest's host."""
-        host_file = load_host(self._host_file)
-        ports = Ports(at=self._at)
-        async with Warden(
-            host_file, in_process=not apart, keep_driver=apart, ports=ports
-        ) as warden:
+        own = load_host(self.folder / f"{self.host}.yaml")
+        async with Warden(own, in_process=True, ports=Ports(at=self._at)) as warden:
             yield warden
-
-    @property
-    def _host_file(self) -> Path:
-        return self.folder / f"{self.host}.yaml"
 
     def _at(self, point: str) -> None:
         if re.search(r"journal .* after$", point):
@@ -86,13 +80,13 @@ class Domwarden(Mover):
     async def move(self, way: Way) -> float:
         """Move it as a person does, or as a program that uses the library does."""
         self.timeline, self.commits = Timeline(), []
-        elapsed = await (self._by_command() if way is Way.COMMAND else self._by_call(way))
+        elapsed = await (self._by_command() if way is Way.COMMAND else self._by_call())
         self.host = self.other
         self.parts = self._spans()
         return elapsed
 
-    async def _by_call(self, way: Way) -> float:
-        async with self.warden(apart=way is Way.APART) as warden:
+    async def _by_call(self) -> float:
+        async with self.warden() as warden:
             await calm()
             begun = time.monotonic()
             moved = await warden.migrate(NAME, self.other, observer=self.timeline)
@@ -105,7 +99,8 @@ class Domwarden(Mover):
         await calm()
         begun = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            *(command, "migrate", NAME, "--to", self.other, "-H", self._host_file, "--json"),
+            *(command, "migrate", NAME, "--to", self.other, "--json"),
+            *("-H", host_file(self.folder, self.host)),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -44,10 +44,8 @@ migration: {{downtime_limit: 300ms, bandwidth: {bandwidth}, timeout: 2min}}
 class Way(enum.StrEnum):
     """Who drives a move."""
 
-    #: The command line, from its start to its end.
+    #: The command line, from its start to its end; it asks the service of its host.
     COMMAND = "command"
-    #: A process of its own that a program which lives long keeps ready.
-    APART = "apart"
     #: The calling program.
     HERE = "here"
 

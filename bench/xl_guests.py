@@ -23,7 +23,7 @@ MEMORY_MIB = 128
 HEARTBEAT_SECONDS = 120
 LIMIT_SECONDS = 400.0
 RECEIVER_PORT = 8002
-#: A process that is kept ready imports what it needs; emulated, that takes its time.
+#: A driver that is kept ready imports what it needs; emulated, that takes its time.
 CALM_SECONDS = 20.0
 INSIDE = Path(__file__).with_name("dom0_warden.py")
 PLACE = "/var/test/dom0_warden.py"
@@ -94,7 +94,7 @@ class ByDomwarden(Moving):
             moved = await self.wardens[0].json(*verb)
             elapsed = time.monotonic() - begun
         else:
-            elapsed, moved = await self._by_call(way)
+            elapsed, moved = await self._by_call()
         if moved["alarms"]:
             raise RuntimeError(f"the move alarmed: {'; '.join(moved['alarms'])}")
         self.blackout_seconds = moved["blackout_seconds"]
@@ -106,9 +106,9 @@ class ByDomwarden(Moving):
                 self.parts[span.step] = self.parts.get(span.step, 0.0) + span.seconds
         return elapsed
 
-    async def _by_call(self, way: Way) -> tuple[float, Any]:
+    async def _by_call(self) -> tuple[float, Any]:
         await self.host.put(PLACE, INSIDE.read_bytes())
-        command = ["python3", PLACE, str(way), self.name, self.peer.name]
+        command = ["python3", PLACE, self.name, self.peer.name]
         async with self.host.channel.stream(command=command) as (reader, writer):
             async with asyncio.timeout(LIMIT_SECONDS):
                 if await reader.readline() != b"ready\n":

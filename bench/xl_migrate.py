@@ -44,7 +44,7 @@ def run(*, quick: bool) -> Report:
 
 
 async def _run(rounds: int) -> Samples:
-    async with booted() as bed, wardens(bed) as both:
+    async with booted() as bed, wardens(bed, served=True) as both:
         ours, theirs = ByDomwarden("web1", both), ByXl("web2", both)
         await ours.start(MACS[0])
         await theirs.start(ours, MACS[1])
@@ -82,7 +82,7 @@ async def _measure(ours: ByDomwarden, theirs: ByXl, rounds: int) -> Samples:
 
 def _add(report: Report, samples: Samples) -> None:
     theirs = samples[PEER]
-    for way, (words, _) in WAYS.items():
+    for way, words in WAYS.items():
         ours = samples[way]
         shown = report.add(f"total, domwarden, {words}", "s", ours, peer=(PEER, theirs))
         if stood := samples[f"{way} blackout"]:
@@ -93,7 +93,7 @@ def _add(report: Report, samples: Samples) -> None:
         over = statistics.median(mine - peer for mine, peer in zip(ours, theirs, strict=True))
         report.notes.append(f"total by {words}: {over:.2f} s more than {PEER}")
     report.add(f"total, {PEER}", "s", theirs)
-    for way, (words, _) in WAYS.items():
+    for way, words in WAYS.items():
         begin = f"{way} part "
         parts = [
             f"{key.removeprefix(begin)} {statistics.median(values):.2f}"

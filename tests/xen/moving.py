@@ -116,7 +116,10 @@ async def _flag(where: Warden, name: str, *, yes: bool) -> None:
 async def moving(bed: Bed, *, served: bool = False) -> AsyncIterator[Move]:
     """Enter two wardens with nothing started, and a disk on the first host only."""
     drivers = {"tpm": {"tool": [TOOL], "timeout": _TOOL_TIMEOUT}}
-    async with wardens(bed, drivers, served=served) as (here, there):
+    async with wardens(bed, drivers, served=served, streams="tls" if served else "plain") as (
+        here,
+        there,
+    ):
         for each in (here, there):
             await each.host.run(
                 ["sh", "-c", "rm -rf /var/test/web1* /var/test/tool* /var/test/*-[0-3]"]

@@ -48,8 +48,10 @@ class Warden:
     #: Settings of drivers, beside those that two hosts need.
     drivers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Whether a service runs here and the other host reaches it by TLS, as in earnest; otherwise
-    #: each verb acts by itself, and nothing is encrypted, which emulated processors do slowly.
+    #: each verb acts by itself.
     served: bool = False
+    #: Emulated processors encrypt slowly.
+    streams: str = "plain"
 
     @property
     def name(self) -> str:
@@ -77,7 +79,7 @@ class Warden:
             "host": self.name,
             "state": f"{self.folder}/state",
             "peers": {self.peer.name: peer},
-            "streams": "tls" if self.served else "plain",
+            "streams": self.streams,
             "drivers": {
                 name: {**needed.get(name, {}), **self.drivers.get(name, {})}
                 for name in {**needed, **self.drivers}
@@ -130,6 +132,7 @@ async def wardens(
     drivers: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     served: bool = False,
+    streams: str = "plain",
 ) -> AsyncIterator[tuple[Warden, Warden]]:
     """Enter wardens on both hosts that have never seen a domain, each the other one's peer.
 
@@ -138,8 +141,8 @@ async def wardens(
     folder = f"/var/test/wardens/{next(_numbers)}"
     one, other = bed.hosts
     both = (
-        Warden(one, other, folder, drivers or {}, served),
-        Warden(other, one, folder, drivers or {}, served),
+        Warden(one, other, folder, drivers or {}, served, streams),
+        Warden(other, one, folder, drivers or {}, served, streams),
     )
     await one.output("rm", "-rf", LICENCES)
     await one.output("mkdir", LICENCES)
