@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import datetime
 import os
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 from domwarden.contract import Host, PermanentError, Tls
 from domwarden.contract.qemu_tls import subject_rules
 from domwarden.pki import Directory
+from domwarden_blk import nbd_wire as wire
 from domwarden_blk.nbd_client import connected
 from domwarden_blk.nbd_server import NbdServer
 from domwarden_blk.travel import Secured
@@ -94,6 +98,41 @@ async def test_a_disk_is_not_sent_to_who_speaks_no_tls(
         with pytest.raises(PermanentError, match="does not speak TLS"):
             async with connected(address, "root", Secured(hosts["a"], "b")):
                 pass
+
+
+async def test_what_is_said_ahead_of_tls_is_not_heard_behind_it(
+    tmp_path: Path, hosts: dict[str, Host]
+) -> None:
+    """Somebody on the way adds requests of his own to the plain words that ask for TLS."""
+
+    async def meddle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await asyncio.open_connection(address["host"], address["port"])
+        asked = struct.pack(">I", wire.FIXED_NEWSTYLE | wire.NO_ZEROES) + wire.OPTION.pack(
+            wire.OPTION_MAGIC, wire.OPTION_STARTTLS, 0
+        )
+        added = wire.OPTION.pack(wire.OPTION_MAGIC, wire.OPTION_EXPORT_NAME, 4) + b"root"
+        added += wire.REQUEST.pack(wire.REQUEST_MAGIC, 0, wire.Command.WRITE, 1, 0, 5) + b"wrong"
+        writer.write(await there[0].readexactly(wire.GREETING.size))
+        assert await reader.readexactly(len(asked)) == asked
+        there[1].write(asked + added)
+        await asyncio.gather(_pass(reader, there[1]), _pass(there[0], writer))
+
+    async with served(tmp_path / "disk", Secured(hosts["b"], "a")) as address:
+        between = await asyncio.start_server(meddle, "127.0.0.1", 0)
+        port = between.sockets[0].getsockname()[1]
+        with pytest.raises(PermanentError):
+            async with connected({**address, "port": port}, "root", Secured(hosts["a"], "b")):
+                pass
+        between.close()
+        await between.wait_closed()
+    assert (tmp_path / "disk").read_bytes().startswith(b"secret")
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+    writer.close()
 
 
 def test_a_subject_is_known_by_its_whole_common_name() -> None:

@@ -137,5 +137,6 @@ async def _start_tls(
     answer = wire.OPTION_REPLY.unpack(await reader.readexactly(wire.OPTION_REPLY.size))
     if answer != (wire.OPTION_REPLY_MAGIC, wire.OPTION_STARTTLS, wire.REPLY_ACK, 0):
         raise PermanentError("the other end of the disk does not speak TLS")
+    await wire.end_plain(reader)
     await writer.start_tls(context)
     secured.require(writer.get_extra_info("peercert"))

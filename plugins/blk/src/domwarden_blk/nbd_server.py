@@ -108,6 +108,7 @@ class NbdServer:
                 return None
             data = await reader.readexactly(length)
             if option == wire.OPTION_STARTTLS and self._context is not None and not secure:
+                await wire.end_plain(reader)
                 answer = (wire.OPTION_REPLY_MAGIC, option, wire.REPLY_ACK, 0)
                 writer.write(wire.OPTION_REPLY.pack(*answer))
                 await self._start_tls(writer, self._context)

@@ -5,8 +5,11 @@ https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import struct
+
+from domwarden.contract import PermanentError
 
 MAGIC = b"NBDMAGIC"
 OPTION_MAGIC = b"IHAVEOPT"
@@ -49,3 +52,17 @@ class Command(enum.IntEnum):
     WRITE = 1
     DISCONNECT = 2
     FLUSH = 3
+
+
+async def end_plain(reader: asyncio.StreamReader) -> None:
+    """See that nothing came ahead of TLS, which would pass for what it protects.
+
+    Raises PermanentError (CVE-2021-39272 is one of many such).
+    """
+    try:
+        async with asyncio.timeout(0):
+            early = await reader.read(1)  # returns at once only what was there before
+    except TimeoutError:
+        return
+    if early:
+        raise PermanentError("somebody spoke ahead of TLS")
