@@ -14,6 +14,8 @@ EDITABLE := $(foreach path,$(PYPROJECTS),--editable './$(dir $(path))$(if $(filt
 GUEST_PACKAGES := qemu-system-x86 qemu-utils swtpm swtpm-tools iproute2 gcc libc6-dev
 # Xen itself and dom0 are fetched and unpacked in the same way.
 XEN_PACKAGES := $(GUEST_PACKAGES) e2fsprogs
+# The unit is tried on a systemd that is no more than a program here, in namespaces of its own.
+TEST_PACKAGES := $(XEN_PACKAGES) systemd
 # The two emulated hosts are the tests'; what happens on them is told by the same demo.
 DEMO = $(if $(filter xen,$(ENGINE)),$(VENV)/bin/python -m tests.testbeds.xen.demo,$(VENV)/bin/domwarden demo \
 	--engine $(ENGINE) $(if $(filter qemu,$(ENGINE)),--guest $(VENV)/guest.json))
@@ -37,7 +39,7 @@ demo: $(VENV)/.installed
 
 # Guests are booted after everything else has ended: they judge times. The closing line counts all tests.
 test: $(VENV)/.tools
-	@tools/debian-packages.sh $(XEN_PACKAGES)
+	@tools/debian-packages.sh $(TEST_PACKAGES)
 	@rm -rf .tox/results
 	@status=0; \
 	$(TOX) run-parallel $(QUICK) || status=1; \
@@ -51,7 +53,7 @@ quick: $(VENV)/.tools
 	@$(TOX) run-parallel $(QUICK)
 
 live slow: $(VENV)/.tools
-	@tools/debian-packages.sh $(XEN_PACKAGES)
+	@tools/debian-packages.sh $(TEST_PACKAGES)
 	@$(TOX) run -e $@
 
 # Every seed is one history; a failing one is printed with its number.
