@@ -32,6 +32,7 @@ def check(found):
     assert any(figure["ratio"] for figure in found["figures"])
 
 
+@pytest.mark.live
 def test_each_bench_measures_something_beside_a_peer():
     found, _ = bench("cli", "dispatch", "check", "timers", "service", "evacuate")
     assert list(found) == ["cli", "dispatch", "check", "timers", "service", "evacuate"]

@@ -111,6 +111,7 @@ def house(tmp_path: Path) -> Iterator[House]:
             made.do(host, lambda warden: warden.stop("web1"))
 
 
+@pytest.mark.live
 def test_a_domain_moves_there_and_back_over_a_command(house: House) -> None:
     """Asked, planned, moved, refused, moved back; the progress of both ends is seen."""
     plan = house.run("plan", "web1", "--to", "b", "--json", "-H", "a.yaml")
@@ -127,6 +128,7 @@ def test_a_domain_moves_there_and_back_over_a_command(house: House) -> None:
         assert house.states() == {source: "absent", destination: "running"}
 
 
+@pytest.mark.live
 def test_a_save_is_restored_on_a_host_that_asks_its_maker(house: House) -> None:
     """Over the command; and never a second time."""
     assert house.run("save", "web1", "saved", "-H", "a.yaml").returncode == 0
@@ -154,6 +156,7 @@ REST = (
 POINTS = [*SOME, *(pytest.param(point, marks=pytest.mark.slow) for point in REST)]
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("point", POINTS)
 def test_a_peer_that_is_killed_at_any_point_leaves_one_running_copy(
     house: House, point: str
@@ -167,6 +170,7 @@ def test_a_peer_that_is_killed_at_any_point_leaves_one_running_copy(
     assert sorted(house.states().values()) == ["absent", "running"]
 
 
+@pytest.mark.live
 @pytest.mark.parametrize(
     "point",
     [

@@ -16,6 +16,8 @@ from .test_peer import PEER, House, house
 
 __all__ = ["house"]
 
+pytestmark = pytest.mark.live
+
 #: Runs host b's peer once, which is killed at a point; afterwards nobody reaches that host.
 UNTIL = """
 import os, sys

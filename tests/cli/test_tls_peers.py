@@ -22,6 +22,8 @@ from domwarden.contract import DomwardenError
 
 from .test_peer import House
 
+pytestmark = pytest.mark.live
+
 LIMIT_SECONDS = 60
 
 

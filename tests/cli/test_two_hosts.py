@@ -9,6 +9,7 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 import yaml
 from in_process import domwarden
 
@@ -58,6 +59,7 @@ def test_every_refusal_is_told_at_once_with_its_remedy(tmp_path: Path) -> None:
         domwarden("stop", "web1", "-H", "a.yaml", cwd=tmp_path)
 
 
+@pytest.mark.live
 def test_the_demonstration_runs_and_loses_nothing(tmp_path: Path) -> None:
     """On a terminal, where it shows bars for what takes long; elsewhere lines are all."""
     ours, theirs = pty.openpty()

@@ -24,6 +24,8 @@ from domwarden_xen.files import Files
 
 from .house import supervisors, until
 
+pytestmark = pytest.mark.live  # as a system test that takes many seconds
+
 ROOT = Path(__file__).resolve().parents[2]
 HOST = """\
 host: a

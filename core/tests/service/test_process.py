@@ -125,6 +125,7 @@ async def test_a_service_killed_in_the_middle_of_a_migration_finds_it_again(
         assert (await there.client.get("/v1/domains/web1")).data["state"] == "running"
 
 
+@pytest.mark.live
 @pytest.mark.time_limit(180)
 async def test_a_move_of_an_earlier_service_can_be_cancelled(directory: Path) -> None:
     """Through the process that drives it, wherever that came from."""
@@ -145,6 +146,7 @@ async def test_a_move_of_an_earlier_service_can_be_cancelled(directory: Path) ->
         assert (await second.client.get("/v1/domains/web1")).data["state"] == "running"
 
 
+@pytest.mark.live
 @pytest.mark.time_limit(180)
 async def test_what_service_driver_and_watcher_left_is_settled_by_the_next(
     directory: Path,

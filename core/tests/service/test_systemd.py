@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,18 +13,7 @@ from workspace import ROOT
 from domwarden.contract import in_scope
 from domwarden.testing.require import program
 
-from .test_process import directory, service, start  # noqa: F401 - a fixture
-
 UNITS = ROOT / "packaging/systemd"
-
-#: Writes its words down, and becomes the program, as the real one does.
-SYSTEMD_RUN = """#!{python}
-import os, sys
-with open({told!r}, "a") as told:
-    print(*sys.argv[1:], file=told)
-rest = sys.argv[sys.argv.index("--") + 1:]
-os.execvp(rest[0], rest)
-"""
 
 
 def test_the_unit_ends_only_its_own_process() -> None:
@@ -61,25 +48,10 @@ def test_without_systemd_nothing_is_different(monkeypatch: pytest.MonkeyPatch) -
     assert in_scope(("program", "-x"), "something") == ["program", "-x"]
 
 
-async def test_what_outlives_the_service_gets_a_scope_of_its_own(
-    directory: Path,  # noqa: F811 - the fixture
-    tmp_path: Path,
-) -> None:
-    """Hypervisor and driver; each is the same process as without one."""
-    told = tmp_path / "told"
-    bin_directory = tmp_path / "bin"
-    bin_directory.mkdir()
-    fake = bin_directory / "systemd-run"
-    fake.write_text(SYSTEMD_RUN.format(python=sys.executable, told=str(told)))
-    fake.chmod(0o755)
-    path = f"{bin_directory}{os.pathsep}{os.environ['PATH']}"
-    async with service(directory, PATH=path, DOMWARDEN_SCOPES="systemd") as running:
-        await start(running)
-        begun = await running.client.post("/v1/migrations", {"domain": "web1", "to": "b"})
-        end = await running.client.end_of(begun.data["id"])
-        assert end["outcome"] == "arrived"
-        running.end(signal.SIGTERM)
-    words = told.read_text()
-    for module in ("embedded.process", "migration.driver"):
-        (first, *_) = [line for line in words.splitlines() if f"-m domwarden.{module}" in line]
-        assert first.startswith("--scope --quiet --collect --slice=domwarden.slice --description=")
+def test_under_systemd_it_gets_a_scope_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/systemd tries it on the real one."""
+    monkeypatch.setenv("DOMWARDEN_SCOPES", "systemd")
+    *scope, dashes, word = in_scope(("program",), "something")
+    assert scope[:2] == ["systemd-run", "--scope"]
+    assert "--slice=domwarden.slice" in scope
+    assert (dashes, word) == ("--", "program")
