@@ -111,7 +111,9 @@ async def test_downtime_keeps_the_limit_that_pre_copy_promised(tmp_path):
 async def test_guest_that_writes_too_fast_is_an_error_and_runs_on(tmp_path):
     bench = make_bench(
         tmp_path,
-        migration=settings(bandwidth_bytes_per_second=2 * MIB, downtime_limit_seconds=0.01),
+        migration=settings(
+            bandwidth_bytes_per_second=2 * MIB, downtime_limit_seconds=0.01, timeout_seconds=60.0
+        ),
         options={"max_iterations": 5},
     )
     live = await started(bench)
