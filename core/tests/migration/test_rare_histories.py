@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -95,3 +96,33 @@ async def test_an_end_that_was_closed_by_who_did_not_know_it_finished_comes_to_r
     settled = await recover(world, "a")
     assert [one.outcome for one in settled] == [Outcome.ARRIVED]
     await check_whole(world)
+
+
+@pytest.mark.parametrize(
+    ("point", "outcome", "where"),
+    [
+        ("destination journal opened after", Outcome.GIVEN_UP, {}),
+        ("destination journal granted after", Outcome.ARRIVED, {"b": "running"}),
+        ("destination journal ran after", Outcome.ARRIVED, {"b": "running"}),
+        ("destination journal ready after", Outcome.BROKEN, {"b": "received"}),
+    ],
+)
+async def test_a_destination_whose_source_lost_its_journal_does_what_it_may_alone(
+    tmp_path: Path, point: str, outcome: Outcome, where: dict[str, str]
+) -> None:
+    """Only a whole copy that was not granted waits for a person, who must find out who owns it."""
+    world = World(tmp_path)
+    await running_domain(world)
+
+    def die() -> None:
+        raise Killed(point)
+
+    world.on_point = {point: die}
+    assert await killed(world, None)
+    await world.engine("a").stop("web1")
+    shutil.rmtree(tmp_path / "a")
+    (settled,) = await recover(world, "b")
+    assert settled.outcome is outcome
+    assert {host: state for host, state in world.states().items() if state != "absent"} == where
+    left = await recover(world, "b")
+    assert [one.outcome for one in left] == [outcome] * (outcome is Outcome.BROKEN)

@@ -190,13 +190,20 @@ class Hub:
         if record.role is End.SOURCE:
             with self.lock(record.domain):
                 return await self._settle_source(record) if await self._is_open(record) else None
+        unsaid: BrokenError | None = None
         if record.movement is Movement.MIGRATE:
             # Not under this host's lock: the source will act at this end too.
-            settled = await self._ask_source(record)
+            try:
+                settled = await self._ask_source(record)
+            except BrokenError as error:
+                settled, unsaid = None, error  # its journal may be lost
             if settled is not None:
                 return settled
         with self.lock(record.domain):
-            return await self.settle_destination(record) if await self._is_open(record) else None
+            found = await self.settle_destination(record) if await self._is_open(record) else None
+        if unsaid is not None and found is not None and found.outcome is Outcome.WAITING:
+            raise unsaid  # it never will say what this end waits for
+        return found
 
     async def _is_open(self, record: MigrationRecord) -> bool:
         now = await self.site.journal.migration(record.id)
