@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import importlib
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
-from domwarden.contract import DomwardenError, Movement
+from domwarden.contract import DomwardenError, End, Movement
+from domwarden.embedded.moves import Moves
 from domwarden.journal import SaveRecord, journal, store
 from domwarden.journal.lock import DomainLock
-from domwarden.migration import restoring
+from domwarden.migration import restoring, savefile
 from domwarden.migration.destination import DestinationSide
 from domwarden.migration.savefile import SaveFile
 from domwarden.migration.source import SourceSide
-from domwarden.plan import Decision, Fact
+from domwarden.plan import Action, Decision, Fact, Next
 from domwarden.warden import lifecycle
 
 
@@ -84,6 +86,14 @@ def _a_ready_destination_gives_up_alone(patch: Patch) -> None:
                 await self.discard()
 
     patch(DestinationSide, "sync", sync)
+
+
+@breaks(1)
+def _a_destination_forgets_that_it_gave_up(patch: Patch) -> None:
+    async def give_up(self: DestinationSide) -> None:
+        self.facts[Fact.GAVE_UP] = {}
+
+    patch(DestinationSide, "give_up", give_up)
 
 
 # -- 2: release or abort
@@ -182,6 +192,24 @@ def _the_source_ends_its_copy_with_the_release(patch: Patch) -> None:
     patch(SourceSide, "release", final)
 
 
+@breaks(4)
+def _what_may_have_run_is_given_back(patch: Patch) -> None:
+    settle = importlib.import_module("domwarden.plan.settle")
+    arrive = settle._arrive
+
+    def trusting(destination: Any) -> Any:
+        if destination.has(Fact.GRANTED) and destination.state in settle.GONE:
+            return Next(Action.RETURN, End.DESTINATION)
+        return arrive(destination)
+
+    patch(settle, "_arrive", trusting)
+
+
+@breaks(4)
+def _an_old_copy_is_taken_back_warm(patch: Patch) -> None:
+    patch(importlib.import_module("domwarden.plan.reclaim"), "_cold_only", lambda *_: "")
+
+
 # -- 5: one actor
 
 
@@ -223,6 +251,21 @@ def _peers_are_not_asked(patch: Patch) -> None:
     patch(lifecycle, "ask_epochs", nobody)
 
 
+@breaks(6)
+def _a_reclaim_is_acted_on_before_it_is_durable(patch: Patch) -> None:
+    async def reclaim(self: SourceSide, *, cold: bool) -> None:
+        self.facts[Fact.RECLAIMED] = {}
+        if cold:
+            self.facts[Fact.WRITTEN_OFF] = {}
+
+    patch(SourceSide, "reclaim", reclaim)
+
+
+@breaks(6)
+def _a_journal_that_was_lost_counts_as_new(patch: Patch) -> None:
+    patch(store.Store, "_known_identity", lambda self: None)
+
+
 # -- 7: a save is a release
 
 
@@ -252,7 +295,25 @@ def _a_save_ends_the_domain_before_it_is_sealed(patch: Patch) -> None:
     patch(SourceSide, "complete", hasty)
 
 
+@breaks(7)
+def _a_save_is_not_synced(patch: Patch) -> None:
+    patch(savefile, "_fsync", lambda path: None)
+
+
 # -- 8: what a migration made
+
+
+@breaks(8)
+def _a_discard_for_another_move_is_obeyed(patch: Patch) -> None:
+    discard = Moves.discard
+
+    def obedient(self: Moves, host: Any, name: str, migration: str) -> None:
+        copy = self._hypervisor.find(host, name)
+        if copy is not None and not copy.machine.activated:
+            migration = copy.incoming_migration
+        discard(self, host, name, migration)
+
+    patch(Moves, "discard", obedient)
 
 
 @breaks(8)

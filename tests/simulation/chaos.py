@@ -7,6 +7,7 @@ import contextvars
 import random
 from collections.abc import Callable, Iterable
 
+from .fencing import Fencer
 from .process import PROCESS, Process
 from .world import HOSTS, World
 
@@ -27,15 +28,33 @@ _STRIKES = {
     "late": 5,
     "disk": 2,
     "slow disk": 2,
+    "fence": 3,
+    "journal": 1,
 }
+#: Where the domain changes hands, and what is worst there: some seeds aim at these.
+_CRITICAL = (
+    "destination journal ready after",
+    "source journal released before",
+    "source journal released after",
+    "destination journal granted before",
+    "destination journal granted after",
+    "destination engine activate after",
+    "destination journal ran before",
+    "destination journal ran after",
+    "source save seal before",
+    "file sync manifest.json before",
+    "source save seal after",
+)
+_WORST = ("kill", "power", "hypervisor", "freeze", "part", "fence", "decision")
 
 
 class Chaos:
     """At most a handful of strikes a seed, and a climate of small troubles."""
 
-    def __init__(self, world: World, rng: random.Random) -> None:
+    def __init__(self, world: World, rng: random.Random, fencer: Fencer) -> None:
         self._world = world
         self._rng = rng
+        self._fencer = fencer
         self.strikes_left = rng.choice([0, 1, 1, 2, 2, 3, 4, 6, 8])
         #: How likely a point is struck: late points must be reached, too.
         self._rate = rng.choice([0.01, 0.02, 0.03, 0.06, 0.15])
@@ -44,6 +63,7 @@ class Chaos:
         self._kinds = kinds if rng.random() < 0.4 else rng.sample(kinds, rng.randint(1, 4))
         #: Most seeds strike first at one point of many, each as likely as any other.
         self._aim = rng.randrange(100) if rng.random() < 0.7 else -1
+        self._critical = rng.choice(_CRITICAL) if rng.random() < 0.2 else ""
         self._slow_disks: dict[str, float] = {}
         self._climate()
         world.strike = self._at
@@ -92,7 +112,7 @@ class Chaos:
         world = self._world
         world.say("-- calm --")
         world.strike = lambda _point: None
-        self.strikes_left = 0
+        self.strikes_left, self._critical = 0, ""
         self._slow_disks.clear()
         world.strays.calm()
         world.network.slow_seconds = 0.0
@@ -106,12 +126,19 @@ class Chaos:
             for process in list(host.processes):
                 if process.held is not None:
                     world.loop.thaw(process)
-            if not host.up:
+            if host.begin_anew():
+                world.oracle.lost(host.name)
+            if not host.up and host.name != self._fencer.gone:
                 world.boot(host.name)
 
-    def _at(self, _point: str) -> None:
+    def _at(self, point: str) -> None:
         process = PROCESS.get()
-        if not self.strikes_left or process is None:
+        if process is None:
+            return
+        if point == self._critical:
+            self._critical = ""
+            self._strike(process, self._rng.choice(_WORST))
+        if not self.strikes_left:
             return
         if self._aim >= 0:
             self._aim -= 1
@@ -122,12 +149,13 @@ class Chaos:
         elif self._rng.random() < self._rate:
             self._strike(process)
 
-    def _strike(self, process: Process) -> None:
+    def _strike(self, process: Process, kind: str = "") -> None:
         rng, world = self._rng, self._world
-        kind = rng.choices(self._kinds, [_STRIKES[kind] for kind in self._kinds])[0]
+        drawn = rng.choices(self._kinds, [_STRIKES[kind] for kind in self._kinds])[0]
+        kind = kind or drawn
         here = process.host
         other = world.hosts[rng.choice([name for name in HOSTS if name != here.name])]
-        self.strikes_left -= 1
+        self.strikes_left = max(self.strikes_left - 1, 0)
         world.say(f"!! {kind} at {process}")
         match kind:
             case "kill":
@@ -168,17 +196,19 @@ class Chaos:
                 victim = rng.choice([here, other])
                 self._slow_disks[victim.name] = rng.choice([1.0, 10.0, 70.0])
                 self._later(60.0, lambda: self._slow_disks.pop(victim.name, None))
+            case "fence":
+                # A person is no part of the process that passes here.
+                contextvars.Context().run(self._fencer.fence)
+            case "journal":
+                victim = rng.choice([here, other])
+                self._power_off(victim.name)
+                world.lose_journal(victim.name, mark_too=rng.random() < 0.5)
 
     def _power_off(self, host: str) -> None:
         world = self._world
         if world.hosts[host].up:
             world.power_off(host)
-
-            def boot() -> None:
-                if not world.hosts[host].up:
-                    world.boot(host)
-
-            self._later(90.0, boot)
+            self._later(90.0, lambda: world.boot_if_off(host))
 
     def _freeze(self, process: Process) -> None:
         if process.alive and process.held is None:
@@ -191,10 +221,9 @@ class Chaos:
             act(self._rng.choice(victims))
 
     def _later(self, most_seconds: float, what: Callable[[], None]) -> None:
-        loop = self._world.loop
-        at = loop.time() + self._rng.choice([0.1, 0.5, 1.0]) * self._rng.uniform(0.0, most_seconds)
-        # Fate is no process of any host: it outlives them.
-        loop.call_at(at, what, context=contextvars.Context())
+        self._world.later(
+            self._rng.choice([0.1, 0.5, 1.0]) * self._rng.uniform(0.0, most_seconds), what
+        )
 
 
 def _victims(processes: Iterable[Process]) -> list[Process]:

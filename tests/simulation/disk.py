@@ -64,6 +64,13 @@ class Disk:
         if connection.synced:
             self._synced = None
 
+    def replaced(self) -> None:
+        """Be another disk, which knows nothing."""
+        self.sqlite.close()
+        self.sqlite = sqlite3.connect(":memory:", isolation_level=None)
+        self.sqlite.deserialize(_empty_journal())
+        self._synced = None
+
     def power_lost(self) -> None:
         """Forget what was not synced; every process is dead."""
         contents, self._synced = self._synced, None
@@ -84,6 +91,17 @@ class Disk:
     def knows(self, migration: str) -> bool:
         query = "SELECT 1 FROM migrations WHERE id = ?"
         return self.sqlite.execute(query, (migration,)).fetchone() is not None
+
+    def released(self) -> list[tuple[str, str]]:
+        """Return the moves that wait for another host to run the domain, each with that host."""
+        query = (
+            "SELECT id, json_extract(record, '$.peer') FROM migrations JOIN decisions ON"
+            " migration = id WHERE done = 0 AND decision = 'released'"
+            " AND json_extract(record, '$.movement') = 'migrate'"
+            " AND NOT EXISTS (SELECT 1 FROM facts WHERE migration = id"
+            " AND fact IN ('returned', 'reclaimed', 'stopped'))"
+        )
+        return self.sqlite.execute(query).fetchall()
 
     def unfinished(self) -> list[str]:
         """Return the moves that are not done, as anybody may read them who has the disk."""

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import dataclasses
 import random
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,24 @@ class SimHost:
         for copy in list(self.hypervisor._copies.values()):
             self.oracle.destroyed(self.name, copy.machine)
         self.oracle.power_loss = False
+
+    def lose_journal(self, *, mark_too: bool) -> None:
+        """Have another disk, or lose its journal but not the mark that there was one."""
+        self.disk.replaced()
+        (self.host.state_directory / "journal.sqlite").unlink(missing_ok=True)
+        if mark_too:
+            shutil.rmtree(self.host.state_directory)
+            self.host.state_directory.mkdir()
+            self.part.open.clear()
+
+    def begin_anew(self) -> bool:
+        """Remove the mark of a journal that was lost, as a person who looked at the host does."""
+        state = self.host.state_directory
+        if (state / "journal.sqlite").exists() or not (state / "journal.id").exists():
+            return False
+        (state / "journal.id").unlink()
+        self.part.open.clear()
+        return True
 
     def engine(self) -> EmbeddedEngine:
         engine = EmbeddedEngine(self.host, self.hypervisor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,9 @@ class Oracle:
         #: Where a whole copy was made ready.
         self.ready: set[str] = set()
         #: Hosts whose death a person vouches for, for the start that is under way.
-        self.fenced: set[str] = set()
+        self.fenced: collections.Counter[str] = collections.Counter()
+        #: The host that had it is no more what it was: the newest state is wherever there is one.
+        self.newest_lost = False
         self.power_loss = False
         #: Hosts whose copy died with them.
         self.bereft: set[str] = set()
@@ -88,7 +91,8 @@ class Oracle:
                 self.violate(f"a copy runs on {host} without a durable grant")
         elif before in {RunState.SUSPENDED, RunState.DEPARTED}:
             migration = self._leaving.pop(machine, "")
-            if disk.decision(migration) == "released" and not disk.has_fact(migration, "returned"):
+            back = any(disk.has_fact(migration, fact) for fact in ("returned", "reclaimed"))
+            if disk.decision(migration) == "released" and not back:
                 self.violate(f"a copy that was released and not returned runs on {host}")
 
     def _judge_end(self, host: str, state: RunState) -> None:
@@ -104,7 +108,7 @@ class Oracle:
 
     def powered_on(self, host: str, machine: EmbeddedMachine) -> None:
         """A new beginning: the memory is lost on purpose, the disk is not."""
-        if self.last_host and self.last_host != host and self.last_host not in self.fenced:
+        if self.last_host and self.last_host != host and not self.fenced[self.last_host]:
             self.violate(f"started on {host} with an old disk: it ran on {self.last_host} last")
         for other, where in self.machines.items():
             if other is not machine and other.state in _HOLDING and self.mark(other) == self.newest:
@@ -131,7 +135,8 @@ class Oracle:
             return
         if state is RunState.RECEIVED and host not in self.ready:
             return  # whoever is not ready may give up, even if the other one died meanwhile
-        if not self._aborted(migration):
+        left = self._leaving.get(machine, "")
+        if not self._aborted(migration) and not self.disks[host].has_fact(left, "written-off"):
             self.violate(f"the domain's newest state was destroyed on {host} ({state})")
 
     def _aborted(self, migration: str) -> bool:
@@ -151,6 +156,18 @@ class Oracle:
         if newest and self.last_machine is None and not self._aborted(by):
             self.violate("the save that holds the domain's newest state was removed")
 
+    def cut_short(self, path: str) -> None:
+        """A power cut took something of a whole save, which its maker had not synced."""
+        maker = self._makers.pop(path, "")
+        newest = self.saves.pop(path, -1) == self.newest
+        if newest and any(disk.decision(maker) == "released" for disk in self.disks.values()):
+            self.violate("the save that holds the domain's newest state was not synced")
+
+    def lost(self, host: str) -> None:
+        """All that a host knew is gone, and what ran there last is where anybody still has it."""
+        if self.last_host == host:
+            self.last_host, self.newest_lost = "", True
+
     # -- asked after every event
 
     def check(self) -> None:
@@ -164,6 +181,14 @@ class Oracle:
     def alive(self) -> dict[str, RunState]:
         """Return the copies that are or were let run, by host."""
         return {host: m.state for m, host in self.machines.items() if m.state in _TAKEN}
+
+    def standing(self, host: str) -> bool:
+        """Say whether a suspended copy there is the domain's newest state."""
+        suspended = {RunState.SUSPENDED, RunState.DEPARTED}
+        return any(
+            where == host and machine.state in suspended and self.mark(machine) == self.newest
+            for machine, where in self.machines.items()
+        )
 
     def left_over(self, owner: str) -> dict[str, RunState]:
         """Return what is more than remains on other hosts."""
@@ -183,11 +208,12 @@ class Oracle:
 
     def _let_run(self, host: str, machine: EmbeddedMachine) -> None:
         mark = self.mark(machine)
-        if mark != self.newest:
+        if mark != self.newest and not self.newest_lost:
             self.violate(f"a copy of the past runs on {host}: {mark}, the newest is {self.newest}")
         self._take(host, machine)
 
     def _take(self, host: str, machine: EmbeddedMachine) -> None:
+        self.newest_lost = False
         self.newest += 1
         machine.memory.write(MARK, self.newest.to_bytes(8, "little"))
         self.last_host, self.last_machine = host, machine
@@ -216,17 +242,6 @@ def watched(oracle: Oracle, patch: Callable[[Any, str, Any], None]) -> None:
     def destroyed(self: Hypervisor, copy: Any) -> None:
         oracle.destroyed(copy.host.name, copy.machine)
         destroy(self, copy)
-
-    def _judge_right(self, host: str, machine: EmbeddedMachine, before: RunState) -> None:
-        """Look into the host's journal, as durable as it is, for the right to let a copy run."""
-        disk = self.disks[host]
-        if before is RunState.RECEIVED:
-            if not disk.has_fact(self.find(host).incoming_migration, "granted"):
-                self.violate(f"a copy runs on {host} without a durable grant")
-        elif before in {RunState.SUSPENDED, RunState.DEPARTED}:
-            migration = self._leaving.pop(machine, "")
-            if disk.decision(migration) == "released" and not disk.has_fact(migration, "returned"):
-                self.violate(f"a copy that was released and not returned runs on {host}")
 
     def powered_on(self: Hypervisor, copy: Any) -> None:
         power_on(self, copy)

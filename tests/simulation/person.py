@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from domwarden.contract import RunState
 
+from .fencing import Fencer
 from .process import Process
 from .world import DOMAIN, HOSTS, PATIENCE_SECONDS, World
 
@@ -19,6 +21,7 @@ _VERBS = {
     "start": 2,
     "start elsewhere": 2,
     "start fenced": 3,
+    "reclaim": 2,
     "pause": 1,
     "resume": 1,
     "recover": 2,
@@ -32,6 +35,7 @@ class Operator:
         self._world = world
         self._rng = rng
         self._saves = 0
+        self.fencer = Fencer(world, rng)
         #: Whether the domain may be paused on purpose.
         self.paused = False
 
@@ -58,7 +62,7 @@ class Operator:
         there = self._rng.choice(others)
         hosts = self._world.hosts
         both = hosts[place].up and hosts[there].up
-        if not both and verb not in {"start fenced", "start elsewhere", "migrate"}:
+        if not both and verb not in {"start fenced", "start elsewhere", "migrate", "reclaim"}:
             return None
         match verb:
             case "migrate" if self._world.hosts[place].up:
@@ -74,7 +78,9 @@ class Operator:
             case "start elsewhere" if self._world.hosts[there].up:
                 return self._start(there)
             case "start fenced" if self._world.hosts[there].up:
-                return self._reclaim(there)
+                return self.start_past(there)
+            case "reclaim":
+                return self.fencer.fence()
             case "pause":
                 self.paused = True
                 return self._world.verb(place, "pause", lambda warden: warden.pause(DOMAIN))
@@ -90,7 +96,7 @@ class Operator:
         oracle = self._world.oracle
         holding = oracle.holding()
         running = [host for host, state in holding.items() if state is RunState.RUNNING]
-        return (running or list(holding) or [oracle.last_host])[0]
+        return (running or list(holding) or [oracle.last_host or HOSTS[0]])[0]
 
     def _migrate(self, place: str, there: str) -> Process:
         request = self._world.request(place, "migrate", peer=there)
@@ -109,32 +115,35 @@ class Operator:
 
     def _restore(self, host: str) -> Process | None:
         made = sorted(self._world.saves.glob("[0-9]*"))
-        if not made:
+        if not made or not self._world.hosts[host].up:
             return None
         return self._restore_from(host, self._rng.choice(made))
 
-    def _restore_from(self, host: str, path: Path) -> Process:
+    def _restore_from(self, host: str, path: Path, fenced: Sequence[str] = ()) -> Process:
         request = self._world.request(host, "restore", path=path)
         return self._world.verb(
-            host, "restore", lambda warden: warden.restore(path), request=request
+            host, "restore", lambda warden: warden.restore(path), fenced=fenced, request=request
         )
 
     def _start(self, host: str) -> Process:
         definition = self._world.definition()
         return self._world.verb(host, "start", lambda warden: warden.start(definition))
 
-    def _reclaim(self, host: str) -> Process | None:
+    def start_past(self, host: str, path: Path | None = None) -> Process | None:
         """Name fenced what is off, and stays off as long as it takes: the person's word."""
         world = self._world
         off = [name for name, one in world.hosts.items() if not one.up]
         if not off:
             return None
         definition = world.definition()
-        world.oracle.fenced |= set(off)
-        process = world.verb(
-            host, "start", lambda warden: warden.start(definition), fenced=tuple(off)
-        )
-        process.ended.add_done_callback(lambda _: world.oracle.fenced.difference_update(off))
+        world.oracle.fenced.update(off)
+        if path is None:
+            process = world.verb(
+                host, "start", lambda warden: warden.start(definition), fenced=tuple(off)
+            )
+        else:
+            process = self._restore_from(host, path, off)
+        process.ended.add_done_callback(lambda _: world.oracle.fenced.subtract(off))
         world.keep_off(off, process)
         return process
 
@@ -148,20 +157,23 @@ class Operator:
 
     async def restore_newest(self) -> bool:
         """Take the domain back from a save of its newest state, if there is one."""
-        oracle = self._world.oracle
-        for path, number in oracle.saves.items():
-            if number != oracle.newest:
-                continue
-            for host in HOSTS:
-                await self._restore_from(host, Path(path)).ended
-                if oracle.alive():
+        world = self._world
+        newest = [path for path, n in world.oracle.saves.items() if n == world.oracle.newest]
+        for path in newest:
+            for host in self._up():
+                past = self.start_past(host, Path(path))
+                await (past or self._restore_from(host, Path(path))).ended
+                if world.oracle.alive():
                     return True
         return False
 
     async def start_anywhere(self) -> bool:
         """Start it on the host that lets it be started."""
-        for host in HOSTS:
-            await self._start(host).ended
+        for host in self._up():
+            await (self.start_past(host) or self._start(host)).ended
             if self._world.oracle.alive():
                 return True
         return False
+
+    def _up(self) -> list[str]:
+        return [name for name, host in self._world.hosts.items() if host.up]

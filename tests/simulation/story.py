@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from domwarden.contract import RunState
+from domwarden.contract import Refusal, RunState
 from domwarden.migration import Outcome, Settled
 
 from .chaos import Chaos
+from .fencing import Fencer
 from .loop import SimLoop, Stuck
 from .person import Operator
 from .process import Process
@@ -32,6 +33,10 @@ REST_SECONDS = 300.0
 _MEMORY = Path("/dev/shm")
 #: What may wait for a person: a granted copy died after somebody told it to run.
 _PERSON = "the destination's copy is dead and may have run"
+#: The same where a journal was lost: what its host said to the other one, nobody knows.
+#: A whole copy whose source is off: what it decided, only its journal says.
+_UNTOLD = "only the source knows whether it released the domain"
+_FORGOTTEN = ("its journal was lost", "to a destination that does not know of it")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,14 +113,45 @@ class Story:
         for host in world.hosts.values():
             host.boot()
         await self.operator.begin()
-        chaos = Chaos(world, self.rng)
-        weather = asyncio.create_task(chaos.weather())
+        fencer = self.operator.fencer
+        chaos = Chaos(world, self.rng, fencer)
+        background = [asyncio.create_task(chaos.weather())]
+        if self.rng.random() < 0.3:
+            background.append(asyncio.create_task(fencer.watch()))
         await self.operator.work()
-        weather.cancel()
+        for task in background:
+            task.cancel()
+        fencer.lose_one()
         chaos.calm()
         await self._rest()
         self._stop_if_found()
+        if fencer.gone:
+            await self._go_on_without(fencer)
         await self._settle()
+
+    async def _go_on_without(self, fencer: Fencer) -> None:
+        """Have the domain run although one host is off for good, by one person's word."""
+        world = self.world
+        found = await self._recover()
+        if not any(one.outcome is Outcome.BROKEN for one in found):
+            stuck = [one.detail for one in found if one.outcome is Outcome.WAITING]
+            waiting = fencer.waiting()
+            if waiting is not None:
+                refusals: list[Refusal] = []
+                await fencer.reclaim(waiting[0], waiting[2], [fencer.gone], refusals).ended
+                self._stop_if_found()
+                for refusal in refusals:
+                    self.problems.append(f"nobody may reclaim it: {refusal}")
+            elif not world.oracle.alive() and not any(_UNTOLD in one for one in stuck):
+                if not await self.operator.restore_newest():
+                    await self.operator.start_anywhere()
+                self._stop_if_found()
+                if not world.oracle.alive():
+                    self.problems.append(f"it runs nowhere without {fencer.gone}")
+        gone, fencer.gone, self._restless = fencer.gone, "", ""
+        world.boot(gone)
+        await self._rest()
+        self._stop_if_found()
 
     def _stop_if_found(self) -> None:
         if self.world.oracle.violations or self.world.failures:
@@ -124,9 +160,11 @@ class Story:
     async def _rest(self) -> None:
         """Let every process end that is under way."""
         loop = self.world.loop
+        gone = self.operator.fencer.gone
         until = loop.time() + REST_SECONDS
         while loop.time() < until:
-            if not self._busy() and all(host.up for host in self.world.hosts.values()):
+            off = [name for name, host in self.world.hosts.items() if not host.up and name != gone]
+            if not self._busy() and not off:
                 return
             await asyncio.sleep(1.0)
         # A person who is to decide switches off what would try again for an hour.
@@ -152,7 +190,8 @@ class Story:
         if suspended and not alive and not broken:
             self.problems.append(f"a suspended guest waited for nobody: {suspended}")
         for one in broken:
-            if not one.detail.startswith(_PERSON):
+            known = (_PERSON, *_FORGOTTEN) if world.forgetful else (_PERSON,)
+            if not any(reason in one.detail for reason in known):
                 self.problems.append(f"nobody needed to decide: {one.detail}")
         if broken:
             self.ending = f"a person decides: {broken[0].detail}"
@@ -171,7 +210,7 @@ class Story:
         found: list[Settled] = []
         for _ in range(2):
             found.clear()
-            for host in HOSTS:
+            for host in (name for name in HOSTS if self.world.hosts[name].up):
                 ended = self.world.run(host, "recover", lambda host=host: self._one(host, found))
                 await ended.ended
             self._stop_if_found()

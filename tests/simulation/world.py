@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
+import contextvars
+import os
 import random
 import time
 import uuid
@@ -32,12 +35,14 @@ from domwarden.migration.answering import FIRST_TRY_SECONDS
 from domwarden.migration.command import Reached
 from domwarden.migration.patience import keep_trying
 from domwarden.migration.request import Request, Verb
+from domwarden.migration.savefile import SaveFile
 from domwarden.migration.serving import Serving
 from domwarden.migration.verbs import complete
 from domwarden.plugins import DomainRoom, Driver, Kind
 from domwarden.warden import Warden
 
 from .devices import SimDevice
+from .files import Files
 from .hosts import UNIX_SECONDS, SimHost
 from .loop import SimLoop
 from .messages import Strays
@@ -65,13 +70,16 @@ class World:
         self.strays = Strays(self)
         self.saves = directory / "saves"
         self.saves.mkdir()
+        self.files = Files(self.saves, rng)
         self.hosts = {name: SimHost(name, directory, rng, self.oracle) for name in HOSTS}
         self.oracle.disks = {name: host.disk for name, host in self.hosts.items()}
         self.oracle.find = lambda name: self.hosts[name].hypervisor._copies[name, DOMAIN]
         #: Passed by every real process at every write, message and command.
         self.strike: Callable[[str], None] = lambda _point: None
         self.failures: list[str] = []
-        self._kept_off: set[str] = set()
+        self._kept_off: collections.Counter[str] = collections.Counter()
+        #: Whose journal was lost: what it knew, nobody can say.
+        self.forgetful: set[str] = set()
         self._rooms: dict[tuple[str, bool], DomainRoom] = {}
 
     def say(self, what: str) -> None:
@@ -131,6 +139,15 @@ class World:
             self.strike(point)
             if not process.alive:
                 raise Killed(point)
+
+    def sync(self, descriptor: Path) -> None:
+        """Sync a file; whoever seals a save may die before each."""
+        path = descriptor.readlink()
+        if path.is_relative_to(self.saves):
+            process = PROCESS.get()
+            if process is not None and process is not process.host.hypervisor_process:
+                self._at(f"file sync {path.name.rpartition('.')[2]} before")
+            self.files.synced(path)
 
     def _room(self, definition: Definition, host: Host, engine: Engine) -> DomainRoom:
         # Its devices keep nothing; what pluggy asks of each object is a sixth of all work.
@@ -215,7 +232,7 @@ class World:
 
     def boot(self, host: str) -> None:
         """Switch a host on: what it left unfinished is settled, as a service does."""
-        if host in self._kept_off:
+        if self._kept_off[host]:
             self.loop.call_later(1.0, self.boot, host)
             return
         self.say(f"{host} boots")
@@ -234,7 +251,15 @@ class World:
     def keep_off(self, hosts: Sequence[str], process: Process) -> None:
         """Let nobody switch them on until a process has ended."""
         self._kept_off.update(hosts)
-        process.ended.add_done_callback(lambda _: self._kept_off.difference_update(hosts))
+        process.ended.add_done_callback(lambda _: self._kept_off.subtract(hosts))
+
+    def boot_if_off(self, host: str) -> None:
+        if not self.hosts[host].up:
+            self.boot(host)
+
+    def later(self, seconds: float, what: Callable[[], None]) -> None:
+        """Have fate do something: it is no process of any host, and outlives them."""
+        self.loop.call_at(self.loop.time() + seconds, what, context=contextvars.Context())
 
     def power_off(self, host: str) -> None:
         self.say(f"{host} loses power")
@@ -245,6 +270,16 @@ class World:
         for process in list(down.processes):
             process.kill()
         down.disk.power_lost()
+        for path in self.files.power_lost(host):
+            self.oracle.cut_short(path)
+
+    def lose_journal(self, host: str, *, mark_too: bool) -> None:
+        """Take all that a host without power had written down."""
+        self.say(f"{host} loses its {'disk' if mark_too else 'journal'}")
+        self.hosts[host].lose_journal(mark_too=mark_too)
+        self.forgetful.add(host)
+        if mark_too:
+            self.oracle.lost(host)
 
     # -- the way to a peer
 
@@ -335,5 +370,15 @@ def simulated(world: World) -> Iterator[None]:
                     process.at_end.append(self.release)  # as a kernel closes files
 
         patch(DomainLock, "acquire", acquired)
+        patch(os, "fsync", lambda descriptor: world.sync(Path(f"/proc/self/fd/{descriptor}")))
+        create = SaveFile.create
+
+        def created(self: SaveFile) -> None:
+            create(self)
+            process = PROCESS.get()
+            assert process is not None
+            world.files.made(process.host.name, self)
+
+        patch(SaveFile, "create", created)
         watched(world.oracle, patch)
         yield
