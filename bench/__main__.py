@@ -19,7 +19,7 @@ from .absent import AbsentError  # noqa: E402 - the package has its name only no
 from .machine import facts  # noqa: E402 - as above
 from .report import Report  # noqa: E402 - as above
 
-BENCHES = ("cli", "dispatch", "check", "timers", "service", "evacuate", "migrate")
+BENCHES = ("cli", "dispatch", "check", "timers", "service", "settle", "evacuate", "migrate")
 #: Only where it is named: two hosts are emulated for a quarter of an hour.
 NAMED = ("xl_migrate",)
 RESULTS = HERE / "results"

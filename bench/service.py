@@ -61,7 +61,7 @@ def run(*, quick: bool) -> Report:
         )
         asyncio.run(_start_domains(directory, count))
         try:
-            with _running(ours, directory / "ours.sock"), _running(bare, directory / "bare.sock"):
+            with running(ours, directory / "ours.sock"), running(bare, directory / "bare.sock"):
                 one = f"/v1/domains/web{count // 2}"
                 rates = interleaved(
                     {
@@ -93,13 +93,13 @@ def run(*, quick: bool) -> Report:
 
 def _start_seconds(command: list[str], path: Path) -> float:
     begun = time.monotonic()
-    with _running(command, path):
+    with running(command, path):
         return time.monotonic() - begun
 
 
 @contextlib.contextmanager
-def _running(command: list[str], path: Path) -> Iterator[None]:
-    """Run a server from before its first answer on."""
+def running(command: list[str], path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until it answers, and then as long as the context lasts."""
     path.unlink(missing_ok=True)
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
@@ -108,7 +108,7 @@ def _running(command: list[str], path: Path) -> Iterator[None]:
             if time.monotonic() > deadline or process.poll() is not None:
                 raise RuntimeError(f"{' '.join(command[:4])} does not answer")
             time.sleep(0.002)
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(START_SECONDS)
