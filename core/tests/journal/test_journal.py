@@ -384,3 +384,17 @@ async def test_two_processes_share_a_journal(tmp_path: Path) -> None:
             )
         )
         assert len(await one.domains()) == 40
+
+
+async def test_domains_are_counted_by_what_they_should_be(tmp_path: Path) -> None:
+    """What a newer version wanted of one is unknown to this one, and counted all the same."""
+    async with Journal(tmp_path) as journal:
+        assert await journal.desired() == {}
+        for name, desired in (("web1", Desired.RUNNING), ("web2", Desired.RUNNING)):
+            await journal.write(DomainRecord(name, 1, desired))
+        await journal.write(DomainRecord("web3", 1, Desired.MOVED))
+        with sqlite3.connect(tmp_path / "journal.sqlite") as connection:
+            newer = """{"desired": "cloned"}"""
+            connection.execute("INSERT INTO domains VALUES ('web4', 1, ?)", (newer,))
+        expected = {Desired.RUNNING: 2, Desired.MOVED: 1, Desired.UNKNOWN: 1}
+        assert await journal.desired() == expected

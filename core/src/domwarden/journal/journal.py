@@ -7,6 +7,7 @@ import concurrent.futures
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from domwarden.journal.records import (
 )
 from domwarden.journal.store import CommitUnknownError, Connect, Store, connect
 from domwarden.journal.tables import KEPT_EXPIRIES, put
-from domwarden.plan import Decision, Fact
+from domwarden.plan import Decision, Desired, Fact
 
 ResultT = TypeVar("ResultT")
 
@@ -186,6 +187,20 @@ class Journal:
     async def domains(self) -> list[DomainRecord]:
         """Return every domain that was ever here, by name."""
         return await self._load(DomainRecord, "SELECT record FROM domains ORDER BY name")
+
+    async def desired(self) -> Counter[Desired]:
+        """Count the domains that were ever here by what they should be."""
+
+        def work() -> list[tuple[str, int]]:
+            with self._store.reading() as connection:
+                query = "SELECT json_extract(record, '$.desired'), count(*) FROM domains GROUP BY 1"
+                return list(connection.execute(query))
+
+        known = {desired.value for desired in Desired}
+        found: Counter[Desired] = Counter()
+        for desired, count in await self._run(work):
+            found[Desired(desired) if desired in known else Desired.UNKNOWN] += count
+        return found
 
     async def migration(self, migration: str) -> MigrationRecord | None:
         """Return this end of a move, or None where it is not known."""

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import types
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 import pluggy
 
@@ -48,7 +48,18 @@ class _Implementation:
 
 
 class _Manager(pluggy.PluginManager):
-    """A manager that does not look for marks on what every object has."""
+    """A manager that looks for marks once, and not on what every object has."""
+
+    _specified: ClassVar[dict[tuple[object, str], pluggy.HookspecOpts | None]] = {}
+
+    def parse_hookspec_opts(
+        self, module_or_class: type | types.ModuleType, name: str
+    ) -> pluggy.HookspecOpts | None:
+        """Remember what is the same in every room: else a look at a domain is mostly this."""
+        key = (module_or_class, name)
+        if key not in self._specified:
+            self._specified[key] = super().parse_hookspec_opts(module_or_class, name)
+        return self._specified[key]
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """Pass names by that no hook can have: looking at each costs most of making a room."""

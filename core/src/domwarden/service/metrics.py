@@ -78,7 +78,7 @@ class Metrics:
 
         https://prometheus.io/docs/instrumenting/exposition_formats/
         """
-        desired = collections.Counter(record.desired for record in await looks.records())
+        desired = await looks.desired()
         for state in Desired:
             self._domains.labels(state).set(desired[state])
         unfinished = collections.Counter(one.state for one in await looks.unfinished())

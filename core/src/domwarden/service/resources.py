@@ -110,7 +110,7 @@ async def health(service: HostService, _asked: Asked) -> Answer:
         "host": service.host_file.host.name,
         "version": importlib.metadata.version("domwarden"),
         "uptime_seconds": time.time() - service.begun_at,
-        "domains": len(await service.looks.records()),
+        "domains": (await service.looks.desired()).total(),
         "unfinished": len(await service.looks.unfinished()),
     })  # fmt: skip
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import enum
+from collections import Counter
 from typing import Any
 
 from domwarden.contract import End, Expiry, Movement
 from domwarden.journal import DomainRecord, MigrationRecord
 from domwarden.journal.holder import Holder, holder_of
 from domwarden.migration import Hub, Outcome
-from domwarden.plan import Decision, Fact
+from domwarden.plan import Decision, Desired, Fact
 from domwarden.warden.status import DomainStatus, status_of
 
 #: So many domains are looked at at once: each look is a word with its hypervisor.
@@ -65,6 +66,10 @@ class Looks:
             return await journal.domains()
         record = await journal.domain(name)
         return [record] if record is not None else []
+
+    async def desired(self) -> Counter[Desired]:
+        """Count the domains that were ever here by what the journal says that they should be."""
+        return await self._hub.site.journal.desired()
 
     async def domains(self, name: str | None = None) -> list[DomainStatus]:
         """Look at every domain that was ever here, or at one."""
