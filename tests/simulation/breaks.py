@@ -254,11 +254,6 @@ def _a_reclaim_is_acted_on_before_it_is_durable(patch: Patch) -> None:
     patch(SourceSide, "reclaim", reclaim)
 
 
-@breaks(6)
-def _a_journal_that_was_lost_counts_as_new(patch: Patch) -> None:
-    patch(store.Store, "_known_identity", lambda self: None)
-
-
 # -- 7: a save is a release
 
 
