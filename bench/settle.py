@@ -28,7 +28,7 @@ FILE = """
 domain: web1
 memory: 2MiB
 boot: {program: counter, period: 20ms, resident: 1MiB}
-migration: {bandwidth: 64KiB/s, timeout: 10min}
+migration: {bandwidth: 8KiB/s, timeout: 10min}
 """
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import in_process
 import pytest
 
-from .serving import DOMAIN, Client
+from .serving import DOMAIN, SLOW, Client
 
 SECONDS = 60.0
 
@@ -130,7 +130,7 @@ async def test_a_service_killed_in_the_middle_of_a_migration_finds_it_again(
 async def test_a_move_of_an_earlier_service_can_be_cancelled(directory: Path) -> None:
     """Through the process that drives it, wherever that came from."""
     async with service(directory) as first:
-        await start(first, "migration: {bandwidth: 64KiB/s, timeout: 10min}\n")
+        await start(first, SLOW)
         begun = await first.client.post("/v1/migrations", {"domain": "web1", "to": "b"})
         path = begun.headers["location"]
         await moving(first, path)
@@ -153,7 +153,7 @@ async def test_what_service_driver_and_watcher_left_is_settled_by_the_next(
 ) -> None:
     """All three killed: nobody is left but the next service, and the guest runs on."""
     async with service(directory) as first:
-        await start(first, "migration: {bandwidth: 64KiB/s, timeout: 10min}\n")
+        await start(first, SLOW)
         begun = await first.client.post("/v1/migrations", {"domain": "web1", "to": "b"})
         path = begun.headers["location"]
         await moving(first, path)
