@@ -124,6 +124,55 @@ async def test_silence_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     frozen.close()
 
 
+@pytest.mark.parametrize("step", ["start", "sync"])
+async def test_a_peer_that_falls_silent_at_the_switchover_is_not_waited_for(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A guest stands still for its answer: it has a fraction of the time that it has elsewhere."""
+    monkeypatch.setattr(wire, "SWITCHOVER_SILENCE_SECONDS", 0.05)
+    (reader, writer), (_, frozen) = await connected()
+    asking = Conversation("b", reader, writer, lambda _: None)
+    with pytest.raises(OutcomeUnknownError, match=r"0.05 s while the guest stood still"):
+        await asking.ask(Message("m", step))
+    assert asking.ended
+    await asking.aclose()
+    writer.close()
+    frozen.close()
+
+
+async def test_a_peer_that_is_heard_at_the_switchover_may_take_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its devices have time-outs of their own; only silence says that nobody works there."""
+    monkeypatch.setattr(wire, "SWITCHOVER_SILENCE_SECONDS", 0.05)
+    (reader, writer), (theirs, answering) = await connected()
+    asking = Conversation("b", reader, writer, lambda _: None)
+    asked = asyncio.create_task(asking.ask(Message("m", "sync")))
+    message = None
+    for _ in range(20):  # more pings than may be without an answer
+        said = await wire.read(theirs, 10)
+        assert said is not None
+        message = message or said.get("id")
+        answering.write(lines({"pong": 1}))
+    answering.write(lines({"id": message, "answer": {"tickets": {}}}))
+    assert await asked == {"tickets": {}}
+    await asking.aclose()
+    writer.close()
+    answering.close()
+
+
+@pytest.mark.parametrize(
+    ("step", "silence_seconds", "allowed_seconds"),
+    [("sync", 15.0, 1.5), ("start", 5.0, 1.5), ("sync", 1.0, 1.0), ("sync", 60.0, 6.0)],
+)
+def test_a_slow_peer_may_be_silent_for_longer_at_the_switchover(
+    step: str, silence_seconds: float, allowed_seconds: float
+) -> None:
+    assert wire.silence_for(step, silence_seconds) == allowed_seconds
+    for other in ("open", "prepare", "grant", "look", "finish"):
+        assert wire.silence_for(other, silence_seconds) == silence_seconds
+
+
 async def test_a_client_that_falls_silent_is_taken_for_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

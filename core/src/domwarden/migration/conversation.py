@@ -12,6 +12,9 @@ from domwarden.migration import wire
 from domwarden.migration.link import Message, error_from_json
 from domwarden.migration.moments import Moment, Observer
 
+#: How often a peer is asked for a sign of life within the silence that it is allowed.
+_PINGS = 5
+
 
 class Conversation:
     """Messages and their answers on one stream; ended for good when it ends or falls silent."""
@@ -31,6 +34,7 @@ class Conversation:
         self._silence_seconds = silence_seconds or wire.SILENCE_SECONDS
         self._answers: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._last = 0
+        self._heard = 0
         #: Why no more messages can be sent; empty as long as they can.
         self.ended = ""
         self._listening = asyncio.create_task(self._listen(), name=f"{peer}/link/listen")
@@ -50,6 +54,9 @@ class Conversation:
         try:
             async with asyncio.timeout(seconds):
                 self._writer.write(line)
+                await self._while_heard(
+                    answer, wire.silence_for(message.step, self._silence_seconds)
+                )
                 with contextlib.suppress(OSError):  # the listener hears of the end too
                     await self._writer.drain()
                 return await answer
@@ -63,6 +70,23 @@ class Conversation:
             raise
         finally:
             del self._answers[number]
+
+    async def _while_heard(
+        self, answer: asyncio.Future[Mapping[str, Any]], silence_seconds: float
+    ) -> None:
+        """Return with the answer, or end it all sooner than for silence elsewhere."""
+        if silence_seconds >= self._silence_seconds:
+            return
+        # Ticks are counted, not the time: in a moment that this process slept nobody was heard.
+        heard, silent = self._heard, 0
+        while not answer.done():
+            if silent == _PINGS:
+                self._end(f"it said nothing for {silence_seconds:g} s while the guest stood still")
+                return
+            self._ping_once()
+            await asyncio.wait({answer}, timeout=silence_seconds / _PINGS)
+            silent = silent + 1 if heard == self._heard else 0
+            heard = self._heard
 
     def forget(self, migration: str) -> None:
         """Have the peer let go of a move."""
@@ -81,8 +105,11 @@ class Conversation:
 
     async def _ping(self) -> None:
         while True:
-            self._tell({"ping": 1, "silence": self._silence_seconds})
+            self._ping_once()
             await asyncio.sleep(wire.PING_SECONDS)
+
+    def _ping_once(self) -> None:
+        self._tell({"ping": 1, "silence": self._silence_seconds})
 
     async def _listen(self) -> None:
         try:
@@ -95,6 +122,7 @@ class Conversation:
             self._end(str(error))
 
     def _hear(self, said: Mapping[str, Any]) -> None:
+        self._heard += 1
         if "moment" in said:
             # What one version tells, another one may not know; a move does not rest on it.
             with contextlib.suppress(Exception):

@@ -47,6 +47,8 @@ class PeerLink(Link):
         self._patience_seconds = START_SECONDS * self._slowness
         self._reached: Reached | None = None
         self._conversation: Conversation | None = None
+        #: Ends what hung; goes on when whoever waits for it has no more time.
+        self._dropping: asyncio.Task[None] | None = None
 
     async def send(self, message: Message) -> Mapping[str, Any]:
         """Have the peer do it; raises also TransientError for a peer that cannot be reached."""
@@ -59,6 +61,8 @@ class PeerLink(Link):
 
     async def aclose(self) -> None:
         """End the conversation; a peer that does not end by itself is ended."""
+        if self._dropping is not None:
+            await self._dropping
         conversation, self._conversation = self._conversation, None
         reached, self._reached = self._reached, None
         if conversation is not None:
@@ -75,6 +79,16 @@ class PeerLink(Link):
 
     async def _drop(self) -> None:
         """End what hangs: it may hold a domain's lock over there."""
+        if self._dropping is None:
+            self._dropping = asyncio.create_task(self._end(), name=f"{self._peer}/link/drop")
+        dropping = self._dropping
+        try:
+            await asyncio.shield(dropping)
+        finally:
+            if dropping.done():
+                self._dropping = None
+
+    async def _end(self) -> None:
         conversation, self._conversation = self._conversation, None
         reached, self._reached = self._reached, None
         if conversation is not None:

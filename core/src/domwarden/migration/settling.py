@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from domwarden.contract import Armed, BrokenError, End, Movement, RunState
 from domwarden.journal import MigrationRecord
-from domwarden.migration.both import both
 from domwarden.migration.far import FarEnd
 from domwarden.migration.outcome import Outcome, Settled
 from domwarden.migration.source import SourceSide
 from domwarden.plan import Action, Decision, Fact, Next, View, settle
 
+ResultT = TypeVar("ResultT")
+
 #: How often one action, or one look at the destination, is tried before going on without it.
 TRIES = 3
+#: How long all that a destination is asked may take while a guest stands still that can run again
+#: without it; it is asked anew once that runs.
+STANDING_SECONDS = 0.75
 #: More actions than any move has.
 MOST_ACTIONS = 200
 
@@ -46,16 +51,17 @@ class Settling:
     def __post_init__(self) -> None:
         self._failures: collections.Counter[tuple[End, str]] = collections.Counter()
         self._last_error: Exception | None = None
+        #: Until when the destination may be waited for, while a guest stands still for it.
+        self._standing_until: float | None = None
+        #: It took longer; it is asked again once the guest runs.
+        self._late = False
         self._far_alarms: Sequence[str] = self.far.alarms if self.far is not None else ()
 
     async def run(self) -> Settled:
         """Do what the plan says until nothing is left, or nobody here can do more."""
         for _ in range(MOST_ACTIONS):
             try:
-                # At once: two hypervisors that hang cost one time-out, while a guest stands still.
-                source, destination = await both(
-                    self._look_here(), self._look(), f"{self.record.domain}/look"
-                )
+                source, destination = await self._looks()
             except BrokenError as error:
                 return self._failing(error)
             next_ = settle(source, destination, source_is_file=self._from_file)
@@ -80,11 +86,47 @@ class Settling:
     def _from_file(self) -> bool:
         return self.record.movement is Movement.RESTORE
 
+    async def _looks(self) -> tuple[View | None, View | None]:
+        """Look at both ends at once: two hypervisors that hang cost one time-out."""
+        there = asyncio.create_task(self._look(), name=f"{self.record.domain}/look/destination")
+        try:
+            source = await self._look_here()
+            self._note_standing(source)
+            return source, await self._in_time(there)
+        finally:
+            if not there.done():
+                there.cancel()
+                await asyncio.gather(there, return_exceptions=True)
+
+    def _note_standing(self, source: View | None) -> None:
+        """Give the destination little time where a guest stands still that can run again here.
+
+        Only in the process that suspended it, which has spoken with the destination a moment ago: a
+        new one first has to reach it, and by its answer the move may go on.
+        """
+        suspended = self.source is not None and self.source.suspended_at is not None
+        if source is None or not suspended or not _stands(self.record, source):
+            self._standing_until, self._late = None, False
+        elif self._standing_until is None:
+            self._standing_until = asyncio.get_running_loop().time() + STANDING_SECONDS
+
+    async def _in_time(self, asked: Awaitable[ResultT]) -> ResultT | None:
+        """Return what comes of asking the destination; None when that takes too long now."""
+        limit = asyncio.timeout_at(self._standing_until)
+        try:
+            async with limit:
+                return await asked
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            self._late = True
+            return None
+
     async def _look_here(self) -> View | None:
         return await self.source.view() if self.source is not None else None
 
     async def _look(self) -> View | None:
-        while self.far is not None:
+        while self.far is not None and not self._late:
             try:
                 return await self.far.look()
             except BrokenError:
@@ -104,6 +146,12 @@ class Settling:
         await self.sleep(0.2 * 4 ** self._failures[end, what])
 
     async def _perform(self, next_: Next) -> None:
+        if next_.end is End.DESTINATION:
+            await self._in_time(self._try(next_))
+        else:
+            await self._try(next_)
+
+    async def _try(self, next_: Next) -> None:
         try:
             if next_.end is End.DESTINATION:
                 assert self.far is not None
@@ -158,6 +206,18 @@ class Settling:
     def _settled(self, outcome: Outcome, detail: str = "") -> Settled:
         alarms = self.source.alarms if self.source is not None else self._far_alarms
         return Settled(self.record.id, self.record.domain, outcome, detail, tuple(alarms))
+
+
+def _stands(record: MigrationRecord, source: View) -> bool:
+    """Say whether a guest stands still at its source that the plan may let run there again."""
+    return (
+        record.movement is Movement.MIGRATE
+        and source.running
+        and source.state in {RunState.SUSPENDED, RunState.DEPARTED}
+        and not source.has(Fact.HALTED)
+        and not source.has(Fact.RECLAIMED)
+        and (source.decision is not Decision.RELEASED or source.has(Fact.RETURNED))
+    )
 
 
 def _back(source: View) -> Outcome:

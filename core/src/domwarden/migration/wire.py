@@ -33,6 +33,10 @@ PING_SECONDS = 3.0
 #: Whoever hears nothing for so long takes the other one for gone; a host file may say more.
 SILENCE_SECONDS = 15.0
 _LONGEST_SILENCE_SECONDS = 3600.0
+#: The same while a guest stands still for an answer; more where a host file says more of the peer.
+SWITCHOVER_SILENCE_SECONDS = 1.5
+#: The steps whose answers a suspended guest waits for. A grant is none: nobody takes it back.
+_SWITCHOVER = frozenset({"start", "sync"})
 
 #: How long an answer may take.  Steps are bounded at the peer, by its devices' and its engine's own
 #: time-outs, which count from a job's last report; this is for a peer that only seems to work.
@@ -56,6 +60,14 @@ class TooLongError(FrameError):
 def seconds_for(step: str) -> float:
     """Return how long the answer to a message may take."""
     return _QUICK_SECONDS.get(step, LONGEST_SECONDS)
+
+
+def silence_for(step: str, silence_seconds: float) -> float:
+    """Return how long a peer may be silent that was asked for a step."""
+    if step not in _SWITCHOVER:
+        return silence_seconds
+    slowness = max(1.0, silence_seconds / SILENCE_SECONDS)
+    return min(silence_seconds, SWITCHOVER_SILENCE_SECONDS * slowness)
 
 
 def encode(data: Mapping[str, Any]) -> bytes:

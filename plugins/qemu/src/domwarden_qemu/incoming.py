@@ -79,7 +79,7 @@ class QemuIncoming(Incoming):
         record = Record(
             boot_id="",
             migration=self._migration,
-            timeout_seconds=definition.migration.timeout_seconds,
+            timeout_seconds=_arrival_seconds(definition, source),
             activated=False,
             ran=False,
             watchdog_action=realize.action(definition),
@@ -231,6 +231,13 @@ class QemuIncoming(Incoming):
             words = process.last_words(self._files.log, record.log_offset)
             raise EngineError(f"{self._files.name}: the incoming QEMU ended: {words}")
         return record
+
+
+def _arrival_seconds(definition: Definition, source: Address | None) -> float:
+    """Return how long the rest of the stream may take; of a live one only the end is left."""
+    if source is None:
+        return moves.switchover_seconds(definition)
+    return definition.migration.timeout_seconds
 
 
 def _same_host_kind(definition: Definition, capabilities: Capabilities) -> None:

@@ -70,6 +70,12 @@ async def told(session: Session) -> AsyncGenerator[NextStatus]:
         yield next_status
 
 
+def switchover_seconds(definition: Definition) -> float:
+    """Return how long the last part of a live stream may take: a guest stands still meanwhile."""
+    limit = definition.migration.downtime_limit_seconds
+    return limit + Options(**definition.options).switchover_timeout
+
+
 def progress(answer: Mapping[str, Any]) -> Progress:
     """Read ``query-migrate``; QEMU counts ``mbps`` in 10**6 bits a second, dirt in pages."""
     ram = answer.get("ram", {})

@@ -23,7 +23,6 @@ from .files import Files
 from .monitor import Monitor, Session
 from .observe import UNDER_WAY
 from .record import Record
-from .schema import Options
 
 _FIRST_TICK_SECONDS = 0.02
 #: Also the first tick of the switchover: most are over before it, and a question is in the way.
@@ -131,7 +130,7 @@ class QemuOutgoing(Outgoing):
         self._note_returned(returned)
 
     async def _switch_over(self, session: Session, progress: OnProgress) -> None:
-        limit = Options(**self._definition.options).switchover_timeout
+        limit = moves.switchover_seconds(self._definition)
         if not await self._is_live(session):
             limit = max(limit, self._definition.migration.timeout_seconds)
         try:

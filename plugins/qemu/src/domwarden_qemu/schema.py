@@ -46,7 +46,7 @@ SCHEMA: Mapping[Any, Any] = {
     vol.Optional("machine", default="pc"): _word,
     vol.Optional("cpu", default="auto"): _word,
     vol.Optional("auto_converge", default=False): bool,
-    vol.Optional("switchover_timeout", default=10.0): vol.Any(float, duration),
+    vol.Optional("switchover_timeout", default=1.5): vol.Any(float, duration),
 }
 
 HOST_SCHEMA: Mapping[Any, Any] = {
@@ -64,7 +64,8 @@ class Options:
     machine: str = "pc"
     cpu: str = "auto"
     auto_converge: bool = False
-    switchover_timeout: float = 10.0
+    #: How much longer than the downtime limit the last part of a live stream may take.
+    switchover_timeout: float = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
