@@ -1,4 +1,4 @@
-"""Two hosts, each with a service and a network of its own, and one guest that counts on its disk."""
+"""Two hosts, each with a service and a network, and one guest that counts on its disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from .wire import ADDRESSES, Wire
 
 NAME = "web1"
 DISK_BYTES = 1 << 20
+SECTOR_BYTES = 512
 #: How long anything may take on a busy machine before a test gives up.
 PATIENCE_SECONDS = 90.0
 #: A host that is silent for so long counts as gone: the shortest that a host file may say.
@@ -35,7 +36,7 @@ SILENCE = "5s"
 OTHER = {"a": "b", "b": "a"}
 
 
-class Problem(AssertionError):  # noqa: N818 - the service's word for it
+class Problem(AssertionError):
     """The service answered with a problem document."""
 
     def __init__(self, status: int, document: Any) -> None:
@@ -52,6 +53,8 @@ class Hosts:
         self.points = Points(root / "points")
         self.disk = root / "shared" / "web1.img"
         self.moves = 0
+        #: No later test can use them: a person would have to act first.
+        self.spent = False
         self._services: dict[str, subprocess.Popen[bytes]] = {}
         self._witness: subprocess.Popen[bytes] | None = None
         self._tales = 0
@@ -68,14 +71,13 @@ class Hosts:
         with self.disk.open("xb") as image:
             image.truncate(DISK_BYTES)
         for host, peer in OTHER.items():
-            files = {"authority": "authority.pem", "certificate": f"{host}.pem"}
+            names = {"certificate": f"{host}.pem", "key": f"{host}.key"}
             text = {
                 "host": host,
                 "state": host,
                 "listen": ADDRESSES[host],
-                "tls": {
-                    key: f"pki/{file}" for key, file in (files | {"key": f"{host}.key"}).items()
-                },
+                "tls": {"authority": pki + "/authority.pem"}
+                | {key: f"{pki}/{file}" for key, file in names.items()},
                 "peers": {peer: {"address": ADDRESSES[peer], "silence": SILENCE}},
                 "drivers": {"qemu": {"accel": "tcg", "listen": ADDRESSES[host]}},
             }
@@ -169,10 +171,16 @@ class Hosts:
 
     def boot(self, host: str) -> None:
         """Start the guest, let it count on its disk, and have a new witness watch all of it."""
-        self.ask(host, "POST", "/v1/domains", path=str(self.root / "web1.yaml"))
-        asyncio.run(self._begin(host))
+        # What an earlier guest wrote and told is none of this one's.
+        with self.disk.open("r+b") as image:
+            image.write(bytes(SECTOR_BYTES))
+        for log in self._consoles().values():
+            if log.exists():
+                os.truncate(log, 0)
         self.moves = 0
         self._watch()
+        self.ask(host, "POST", "/v1/domains", path=str(self.root / "web1.yaml"))
+        asyncio.run(self._begin(host))
         self.until(lambda: bool(self.testimony()), "the guest counts")
 
     async def _begin(self, host: str) -> None:
@@ -183,14 +191,13 @@ class Hosts:
     def _watch(self) -> None:
         self._end_witness()
         self._tales += 1
-        logs = [f"{host}={self.root / host / 'logs' / f'{NAME}.console.log'}" for host in OTHER]
-        # What an earlier guest told is none of this one's.
-        for log in logs:
-            with contextlib.suppress(FileNotFoundError):
-                os.truncate(log.partition("=")[2], 0)
+        logs = [f"{host}={log}" for host, log in self._consoles().items()]
         script = str(Path(__file__).parent / "witness.py")
         words = [sys.executable, script, str(self._tale()), str(self.disk), *logs]
         self._witness = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+
+    def _consoles(self) -> dict[str, Path]:
+        return {host: self.root / host / "logs" / f"{NAME}.console.log" for host in OTHER}
 
     def _tale(self) -> Path:
         return self.root / f"witness.{self._tales}"
@@ -212,11 +219,15 @@ class Hosts:
 
     # -- what must hold
 
+    def owner(self) -> str:
+        """Return the one host on which a copy runs."""
+        (owner,) = [host for host in OTHER if self.state(host) == "running"]
+        return owner
+
     def settled(self) -> str:
         """Wait until one copy runs and nothing is left to do or behind; returns its host."""
         self.until(self._rests, "one copy runs, and nothing is left of the move")
-        (owner,) = [host for host in OTHER if self.state(host) == "running"]
-        return owner
+        return self.owner()
 
     def _rests(self) -> bool:
         states = sorted(self.state(host) for host in OTHER)
@@ -291,15 +302,3 @@ def _domwarden(*words: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-
-
-@contextlib.contextmanager
-def signalled(pid: int, number: signal.Signals) -> Iterator[None]:
-    """Send a signal; a process that it stops goes on afterwards."""
-    os.kill(pid, number)
-    try:
-        yield
-    finally:
-        if number is signal.SIGSTOP:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)

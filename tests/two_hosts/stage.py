@@ -1,4 +1,4 @@
-"""A thread with mounts of its own, in which a test's two hosts live for as long as they are whole."""
+"""A thread with mounts of its own, in which two hosts live from test to test."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ ResultT = TypeVar("ResultT")
 
 
 class Stage:
-    """Gives each test two hosts with the guest on one of them: those of the test before, if they are whole.
+    """Gives each test two hosts with the guest on one: those of the test before, if it passed.
 
     Everything that a test does to them runs in one thread: what that starts is born in its mounts.
     """
 
-    def __init__(self, new_folder: Callable[[], Path], prepare: Callable[[Hosts], None]) -> None:
+    def __init__(
+        self, new_folder: Callable[[], Path], prepare: Callable[[Hosts], None] = lambda _: None
+    ) -> None:
         if os.geteuid() != 0:
             absent("qemu", "network namespaces need root")
         for name in ("ip", "tc", "mount"):
@@ -42,10 +44,13 @@ class Stage:
         if self._hosts is None:
             self._hosts = self._made()
         try:
-            return act(self._hosts)
+            played = act(self._hosts)
         except BaseException:
             self._end()
             raise
+        if self._hosts.spent:
+            self._end()
+        return played
 
     def _made(self) -> Hosts:
         if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):

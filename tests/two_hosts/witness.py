@@ -47,8 +47,8 @@ def main(out, disk, *consoles):
         while os.getppid() != 1:
             now = time.monotonic()
             for console in watched:
-                for number in console.numbers():
-                    told.write(f"{now:.4f} {console.host} {number}\n")
+                lines = [f"{now:.4f} {console.host} {number}\n" for number in console.numbers()]
+                told.writelines(lines)
             os.preadv(image, [page], 0)
             found = COUNT.match(page[:64].partition(b"\n")[0])
             if found and int(found[1]) != written:
