@@ -74,9 +74,9 @@ async def _run(
     for mover in movers.values():
         mover.write(kernel, cmdline)
     async with contextlib.AsyncExitStack() as end:
-        end.enter_context(services(ours.folder))
         for mover in movers.values():
             end.push_async_callback(mover.stop)
+        end.enter_context(services(ours.folder))
         ears = Ears([mover.directory(host) for mover in movers.values() for host in "ab"])
         end.callback(ears.close)
         await ours.start()
