@@ -99,6 +99,8 @@ class House:
             "boot": {"kernel": str(made.kernel), "cmdline": made.cmdline},
             "watchdog": {"driver": "i6300esb", "timeout": "30s", **(watchdog or {})},
             "migration": {"bandwidth": "10GiB/s", "timeout": "1min"},
+            # No test of a house is about how soon a switchover is given up, unless it says so.
+            "switchover_timeout": "10s",
             **domain,
         }
         if devices:
