@@ -20,6 +20,9 @@ from domwarden.config import load_host
 from domwarden.contract import Action, Expiry
 from domwarden.warden import Warden
 
+#: Real services and some fifty commands.
+pytestmark = pytest.mark.live
+
 SECONDS = 60
 DOMAIN = "domain: {}\nmemory: 2MiB\nboot: {{program: counter}}\nwatchdog: {{driver: i6300esb}}\n"
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,14 +113,20 @@ def _asked(there: Service, body: Mapping[str, Any]) -> Any:
     where = f"/v1/operations/{there.ask('POST', '/v1/evacuations', body)['id']}"
     before = signal.getsignal(signal.SIGINT)
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, before)
+    def stop() -> None:
         output.say(STOPPING)
         with contextlib.suppress(DomwardenError):  # it has ended just now
             there.ask("DELETE", where)
 
+    # Not by the handler itself: it may come in the midst of a line that this thread writes.
+    stopping = threading.Thread(target=stop, name="evacuate/stop")
+
+    def interrupted(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        stopping.start()
+
     if not body["dry_run"]:
-        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGINT, interrupted)
     try:
         return result_of(follow(there, where, hear))
     finally:
