@@ -92,6 +92,10 @@ class Disk:
         query = "SELECT 1 FROM migrations WHERE id = ?"
         return self.sqlite.execute(query, (migration,)).fetchone() is not None
 
+    def epoch(self) -> int:
+        """Return the highest epoch under which a domain was this host's."""
+        return int(self.sqlite.execute("SELECT coalesce(max(epoch), 0) FROM domains").fetchone()[0])
+
     def released(self) -> list[tuple[str, str]]:
         """Return the moves that wait for another host to run the domain, each with that host."""
         query = (

@@ -11,7 +11,15 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from domwarden.contract import DomwardenError, EngineError, Event, Host, OutcomeUnknownError, Room
+from domwarden.contract import (
+    DomwardenError,
+    EngineError,
+    Event,
+    Host,
+    OutcomeUnknownError,
+    Room,
+    Stream,
+)
 from domwarden.embedded import EmbeddedEngine, Hypervisor
 from domwarden.embedded.backend import no_note
 from domwarden.embedded.clock import NS, TimedWork
@@ -64,7 +72,9 @@ class SimHost:
     """One host; everything but its disk and its devices' holdings dies with its power."""
 
     def __init__(self, name: str, directory: Path, rng: random.Random, oracle: Oracle) -> None:
-        self.host = Host(name, directory / name, {"embedded": {"listen": name}})
+        # Plain: no certificates are simulated, and without them every move would be refused.
+        listen = {"embedded": {"listen": name}}
+        self.host = Host(name, directory / name, listen, streams=Stream.PLAIN)
         self.name = name
         self.disk = Disk()
         self.part = Part(rng)

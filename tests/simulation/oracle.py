@@ -10,6 +10,7 @@ from domwarden.contract import RunState
 from domwarden.embedded.hypervisor import Hypervisor
 from domwarden.embedded.machine import EmbeddedMachine
 from domwarden.migration.savefile import SaveFile
+from domwarden.plan import UNSEEN_EPOCHS
 
 from .disk import Disk
 from .process import CALL, CALLER
@@ -108,12 +109,21 @@ class Oracle:
 
     def powered_on(self, host: str, machine: EmbeddedMachine) -> None:
         """A new beginning: the memory is lost on purpose, the disk is not."""
-        if self.last_host and self.last_host != host and not self.fenced[self.last_host]:
+        last = self.last_host
+        if last and last != host and not self.fenced[last] and not self._taken_over(host, last):
             self.violate(f"started on {host} with an old disk: it ran on {self.last_host} last")
         for other, where in self.machines.items():
             if other is not machine and other.state in _HOLDING and self.mark(other) == self.newest:
                 self.violate(f"started on {host} beside a copy on {where} ({other.state})")
         self._take(host, machine)
+
+    def _taken_over(self, host: str, last: str) -> bool:
+        """Say whether a person's word, while the other one was off, has made a host the owner.
+
+        Its epoch leaps by that word alone; what began so may be begun again once the host is back.
+        """
+        ahead = self.disks[host].epoch() - self.disks[last].epoch()
+        return ahead > UNSEEN_EPOCHS // 2
 
     def destroyed(self, host: str, machine: EmbeddedMachine) -> None:
         """A copy goes, because something asked for it or its host lost power."""
