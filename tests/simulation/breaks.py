@@ -185,7 +185,7 @@ def _the_source_ends_its_copy_with_the_release(patch: Patch) -> None:
     patch(SourceSide, "release", final)
 
 
-@breaks(4, range(500, 1000))
+@breaks(4)
 def _what_may_have_run_is_given_back(patch: Patch) -> None:
     settle = importlib.import_module("domwarden.plan.settle")
     arrive = settle._arrive

@@ -10,7 +10,6 @@ from domwarden.contract import RunState
 from domwarden.embedded.hypervisor import Hypervisor
 from domwarden.embedded.machine import EmbeddedMachine
 from domwarden.migration.savefile import SaveFile
-from domwarden.plan import UNSEEN_EPOCHS
 
 from .disk import Disk
 from .process import CALL, CALLER
@@ -51,6 +50,8 @@ class Oracle:
         self.ready: set[str] = set()
         #: Hosts whose death a person vouches for, for the start that is under way.
         self.fenced: collections.Counter[str] = collections.Counter()
+        #: For whose start a person has named which host fenced, since the domain ran last.
+        self.named_fenced: set[tuple[str, str]] = set()
         #: The host that had it is no more what it was: the newest state is wherever there is one.
         self.newest_lost = False
         self.power_loss = False
@@ -120,10 +121,10 @@ class Oracle:
     def _taken_over(self, host: str, last: str) -> bool:
         """Say whether a person's word, while the other one was off, has made a host the owner.
 
-        Its epoch leaps by that word alone; what began so may be begun again once the host is back.
+        What began by that word may be begun again once the other one is back.
         """
-        ahead = self.disks[host].epoch() - self.disks[last].epoch()
-        return ahead > UNSEEN_EPOCHS // 2
+        owns = self.disks[host].epoch() > self.disks[last].epoch()
+        return owns and (host, last) in self.named_fenced
 
     def destroyed(self, host: str, machine: EmbeddedMachine) -> None:
         """A copy goes, because something asked for it or its host lost power."""
@@ -227,6 +228,7 @@ class Oracle:
         self.newest += 1
         machine.memory.write(MARK, self.newest.to_bytes(8, "little"))
         self.last_host, self.last_machine = host, machine
+        self.named_fenced.clear()
 
 
 def _asked_to_end() -> bool:

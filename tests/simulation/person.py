@@ -137,6 +137,7 @@ class Operator:
             return None
         definition = world.definition()
         world.oracle.fenced.update(off)
+        world.oracle.named_fenced.update((host, name) for name in off)
         if path is None:
             process = world.verb(
                 host, "start", lambda warden: warden.start(definition), fenced=tuple(off)
