@@ -86,6 +86,13 @@ def test_streams_are_encrypted_unless_the_file_says_otherwise(tmp_path: Path):
     assert load_host(file).host.streams is Stream.PLAIN
 
 
+def test_a_peer_may_have_a_host_emptied_only_where_the_file_says_so(tmp_path: Path):
+    file = tmp_path / "alpha.yaml"
+    file.write_text("host: alpha\npeers: {b: {address: b}, c: {address: c, may_evacuate: true}}\n")
+    peers = load_host(file).peers
+    assert {name: peer.may_evacuate for name, peer in peers.items()} == {"b": False, "c": True}
+
+
 def test_a_name_is_enough(tmp_path: Path):
     file = tmp_path / "alpha.yaml"
     file.write_text("host: 1-alpha.example\n")
@@ -122,6 +129,14 @@ def test_a_name_is_enough(tmp_path: Path):
         (
             "host: a\npeers: {b: {command: [d], silence: 1s}}",
             "silence: wrong value '1s': expected 5",
+        ),
+        (
+            "host: a\npeers: {b: {command: [d], may_evacuate: true}}",
+            "2:27: peers.b.may_evacuate: needs `address`: no other way shows who asks: remove it",
+        ),
+        (
+            "host: a\npeers: {b: {address: c, may_evacuate: 1}}",
+            "peers.b.may_evacuate: wrong value '1': expected true or false",
         ),
         ("host: a\npeers: {b: {command: [1]}}", "peers.b.command[0]: wrong value '1'"),
         ("host: a\npeers: {a: {config: c}}", "2:9: peers.a: is this host itself"),

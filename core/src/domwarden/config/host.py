@@ -33,6 +33,8 @@ class Peer:
     #: How long one on another machine may say nothing until it counts as gone.
     silence_seconds: float = 15.0
     address: Address | None = None
+    #: Whether it may have this host emptied; only an address shows who asks.
+    may_evacuate: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +96,18 @@ def _peers(root: Mapping, report: Report) -> dict[str, Peer]:
                 what = f"has {len(ways)} ways to be reached" if ways else "has no way to be reached"
                 report.add(mark, path, what, "write one of: address, command, config")
                 continue
+            if "may_evacuate" in read and ways != ["address"]:
+                where = entry.keys["may_evacuate"]
+                what = "needs `address`: no other way shows who asks"
+                report.add(where, (*path, "may_evacuate"), what, "remove it, or write an address")
+                continue
             found[name] = Peer(
                 name,
                 Path(read["config"]) if "config" in read else None,
                 tuple(read.get("command", ())),
                 read["silence"],
                 Address.parse(read["address"]) if "address" in read else None,
+                read.get("may_evacuate", False),
             )
     return found
 

@@ -182,6 +182,8 @@ def peer_keys() -> Section:
             default="15s",
             description="How long that peer may say nothing until it counts as gone.",
         ): v.All(duration, v.Range(5, 600, msg="expected 5 s to 10 min")),
+        v.Optional("may_evacuate", description="Whether that peer may have this host emptied."):
+            bool,
     })  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from domwarden.contract import (
 from domwarden.journal import MigrationRecord
 from domwarden.journal.lock import DomainLock
 from domwarden.migration.destination import DestinationSide
+from domwarden.migration.emptying import NOBODY, Emptying
 from domwarden.migration.far import FarEnd, LocalEnd, RemoteEnd
 from domwarden.migration.link import Link, LocalLink, Message
 from domwarden.migration.moments import Moment, Observer, What, ignore
@@ -64,7 +65,8 @@ class _HubLink(LocalLink):
 class Hub:
     """One host in this process; an async context manager. Peers are opened when first needed.
 
-    ``client`` is the peer that it answers, where that one has shown who it is.
+    ``client`` is the peer that it answers, where that one has shown who it is, and ``emptying``
+    who empties this host when that one asks.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Hub:
         observer: Observer = ignore,
         wrap_link: WrapLink = _as_it_is,
         client: str = "",
+        emptying: Emptying = NOBODY,
     ) -> None:
         self.ports = ports
         self.site = Site(host_file, ports)
@@ -83,7 +86,7 @@ class Hub:
         self.observer = observer
         self._wrap_link = wrap_link
         # Not self.observer itself: a verb may set its own for as long as it runs.
-        self.receiver = Receiver(self.site, self.observe, self.settle_as_source, client)
+        self.receiver = Receiver(self.site, self.observe, self.settle_as_source, client, emptying)
         self._links: dict[str, Link] = {}
 
     async def __aenter__(self) -> Hub:

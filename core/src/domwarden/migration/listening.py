@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from domwarden.contract import DomwardenError, PermanentError, tls
 from domwarden.migration import wire
 from domwarden.migration.answering import answer, stay
+from domwarden.migration.emptying import NOBODY, Emptying
 from domwarden.migration.hub import Hub
 from domwarden.migration.site import Ports
 
@@ -33,10 +34,11 @@ _PAUSE_SECONDS = 1.0
 
 @contextlib.asynccontextmanager
 async def listening(
-    host_file: HostFile, make_ports: Callable[[], Ports] = Ports
+    host_file: HostFile, make_ports: Callable[[], Ports] = Ports, emptying: Emptying = NOBODY
 ) -> AsyncIterator[Listener]:
     """Answer peers for as long as the context lasts; its end leaves what is unfinished to recovery.
 
+    ``emptying`` empties this host when a peer asks that may.
     Raises PermanentError where it cannot listen, or its files do not serve.
     """
     from domwarden.config import Address  # here: it is not needed to import this module
@@ -45,7 +47,7 @@ async def listening(
     with contextlib.ExitStack() as sockets:
         bound = [sockets.enter_context(each) for each in await _bound(host_file.listen)]
         async with asyncio.TaskGroup() as group:
-            listener = Listener(host_file, make_ports, context, group)
+            listener = Listener(host_file, make_ports, context, group, emptying)
             listener.addresses = [Address(*each.getsockname()[:2]) for each in bound]
             accepting = [
                 group.create_task(listener.accept(each), name=f"link/accept/{each.fileno()}")
@@ -70,11 +72,13 @@ class Listener:
         make_ports: Callable[[], Ports],
         context: ssl.SSLContext,
         group: asyncio.TaskGroup,
+        emptying: Emptying,
     ) -> None:
         self._host_file = host_file
         self._make_ports = make_ports
         self._context = context
         self._group = group
+        self._emptying = emptying
         #: Where it listens.
         self.addresses: list[Address] = []
         #: Every client that is here, and those whose rest is being settled.
@@ -181,7 +185,7 @@ class Listener:
             self._settling -= domains
 
     def _hub(self, client: str = "") -> Hub:
-        return Hub(self._host_file, self._make_ports(), client=client)
+        return Hub(self._host_file, self._make_ports(), client=client, emptying=self._emptying)
 
 
 async def _bound(address: Address) -> list[socket.socket]:

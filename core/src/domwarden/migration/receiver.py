@@ -20,6 +20,7 @@ from domwarden.contract import (
 from domwarden.journal import MigrationRecord
 from domwarden.journal.lock import DomainLock
 from domwarden.migration.destination import DestinationSide
+from domwarden.migration.emptying import NOBODY, Emptying, check_allowed
 from domwarden.migration.link import Message
 from domwarden.migration.moments import Observer
 from domwarden.migration.outcome import Settled
@@ -46,10 +47,19 @@ class Receiver:
 
     ``settle`` is called with a migration's id by a destination that wants its source to settle it.
     ``client`` is the only host whose moves are answered for; empty where nobody has shown who asks.
+    ``emptying`` is who empties this host when that one asks.
     """
 
-    def __init__(self, site: Site, observer: Observer, settle: Settle, client: str = "") -> None:
+    def __init__(
+        self,
+        site: Site,
+        observer: Observer,
+        settle: Settle,
+        client: str = "",
+        emptying: Emptying = NOBODY,
+    ) -> None:
         self.client = client
+        self._emptying = emptying
         self._site = site
         self._observer = observer
         self._settle = settle
@@ -69,6 +79,9 @@ class Receiver:
         if message.step == "memory":
             engine = self._site.engine(body["engine"])
             return {"free_bytes": await engine.free_memory_bytes()}
+        if message.step == "evacuate":
+            check_allowed(self._site.host.name, self.client, self._site.peers)
+            return await self._emptying.asked(self.client, body)
         if message.step == "test":
             return await self._test(message)
         if message.step == "settle":
@@ -114,7 +127,7 @@ class Receiver:
         self._check_part(record)
         side = DestinationSide(self._site, record, self._observer)
         merge(side.tickets, message.body["tickets"])
-        refusals: list[Refusal] = await side.obstacles()
+        refusals: list[Refusal] = [*self._emptying.refusals(), *await side.obstacles()]
         refusals += await side.test()
         found = [refusal.as_json() for refusal in refusals]
         return {"refusals": found, "tickets": side.given, "stream": side.stream}

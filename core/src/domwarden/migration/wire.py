@@ -43,6 +43,7 @@ _SWITCHOVER = frozenset({"start", "sync"})
 LONGEST_SECONDS = 6 * 3600.0
 _QUICK_SECONDS: Mapping[str, float] = {
     "epoch": 60.0,
+    "evacuate": 60.0,
     "memory": 60.0,
     "look": 60.0,
     "settle": 900.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from domwarden.contract import ConflictError, Movement, PermanentError
@@ -20,8 +20,14 @@ from domwarden.warden import Ended, Evacuator, MoveState, trip_as_json
 
 async def evacuate(service: HostService, asked: Asked) -> Answer:
     """Begin to move everything off this host, or to say what would be done."""
-    body = asked.body
     operation = Operation(Kind.EVACUATION, asked.caller)
+    return _begun(begin_evacuation(service, operation, asked.body))
+
+
+def begin_evacuation(
+    service: HostService, operation: Operation, body: Mapping[str, Any]
+) -> Operation:
+    """Begin it as a body of the API says; raises ProblemError while another one is under way."""
     limits = Limits(body["parallel_per_host"], body["parallel_per_link"])
 
     async def migrate(domain: str, host: str) -> Moved:
@@ -48,16 +54,15 @@ async def evacuate(service: HostService, asked: Asked) -> Answer:
     if not body["dry_run"]:
         _alone(service)
         operation.stop = evacuator.stop
-    return _begun(service.operations.begin(operation, work))
+    return service.operations.begin(operation, work)
 
 
 def _alone(service: HostService) -> None:
     """Raise ProblemError while the host is emptied already."""
-    for one in service.operations.all():
-        if one.stop is not None and not one.over:
-            holder = f"the evacuation {one.id} (begun by {one.caller})"
-            hint = f"follow it, or end it by DELETE of /v1/operations/{one.id}"
-            raise ProblemError("conflict", f"{holder} is under way", hint=hint, holder=holder)
+    if (one := service.operations.emptying()) is not None:
+        holder = f"the evacuation {one.id} (begun by {one.caller})"
+        hint = f"follow it, or end it by DELETE of /v1/operations/{one.id}"
+        raise ProblemError("conflict", f"{holder} is under way", hint=hint, holder=holder)
 
 
 async def _moved(service: HostService, domain: str, host: str, caller: str) -> Moved:

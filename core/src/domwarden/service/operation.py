@@ -96,14 +96,17 @@ class Operation:
             "problem": self.problem.as_json() if self.problem is not None else None,
         }
 
+    def told(self, after: int, most: int) -> list[Event]:
+        """Return so many events that were told after that number."""
+        return [event for event in self._events if event.number > after][:most]
+
     async def follow(self, after: int) -> AsyncIterator[Event]:
         """Yield what it tells, and at its end what became of it."""
         while True:
             over, changed = self.over, self._changed
-            for event in list(self._events):
-                if event.number > after:
-                    after = event.number
-                    yield event
+            for event in self.told(after, KEPT_EVENTS):
+                after = event.number
+                yield event
             if over:
                 break
             await changed.wait()

@@ -86,6 +86,10 @@ class Operations:
             raise ProblemError("unknown-operation", f"nothing is known of {name}", hint=hint)
         return self._known[name]
 
+    def emptying(self) -> Operation | None:
+        """Return the evacuation that is under way, a dry run not counted."""
+        return next((one for one in self.all() if one.stop is not None and not one.over), None)
+
     def all(self) -> list[Operation]:
         """Return all, oldest first."""
         return list(self._known.values())

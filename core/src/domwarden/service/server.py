@@ -18,6 +18,7 @@ from domwarden.service import watchdog
 from domwarden.service.answering import Answering
 from domwarden.service.api import ROUTES
 from domwarden.service.connection import Connection, Gate
+from domwarden.service.emptying import ServiceEmptying
 from domwarden.service.host import HostService
 from domwarden.service.socketfile import listen, only_service
 
@@ -64,7 +65,7 @@ async def serving(
     loop = asyncio.get_running_loop()
     async with (
         HostService(host_file, ports=ports, in_process=in_process) as service,
-        _answering_peers(host_file),
+        _answering_peers(service),
     ):
         answering = Answering(service, ROUTES)
         server = web.Server(answering)
@@ -82,11 +83,12 @@ async def serving(
 
 
 @contextlib.asynccontextmanager
-async def _answering_peers(host_file: HostFile) -> AsyncIterator[None]:
+async def _answering_peers(service: HostService) -> AsyncIterator[None]:
     """Let peers in by TLS; one that is reached by a command starts its own process here."""
+    host_file = service.host_file
     if not any(peer.address for peer in host_file.peers.values()):
         yield
         return
-    async with listening(host_file):
+    async with listening(host_file, emptying=ServiceEmptying(service)):
         logger.info("%s answers its peers at %s", host_file.host.name, host_file.listen)
         yield
