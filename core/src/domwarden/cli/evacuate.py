@@ -19,7 +19,9 @@ from domwarden.cli.options import host_file, host_option, json_option
 if TYPE_CHECKING:
     from types import FrameType
 
+    from domwarden.cli.emptying import PeerEvacuation
     from domwarden.client.connection import Service
+    from domwarden.config import HostFile
     from domwarden.plan import Trip
     from domwarden.warden import Ended, Evacuator, Warden
 
@@ -64,20 +66,17 @@ def command(
     host_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Move every domain off HOST, which must be this host, or with --all off this host.
+    """Move every domain off HOST, or with --all off this host.
 
-    The first Ctrl-C begins no more moves and waits for those under way. Exits 1 when a domain
-    stays.
+    HOST is this host, or a peer whose host file lets this one do it. The first Ctrl-C begins no
+    more moves and waits for those under way. Exits 1 when a domain stays.
     """
     if (host is None) is not everything:
         raise click.UsageError("name this host, or say --all")
-    own = host_file(host_path).host.name
-    if host not in {None, own}:
-        hint = f"this is {own}; run it on {host}"
-        raise click.BadParameter(f"only this host can be evacuated here: {hint}", param_hint="HOST")
-
-    from domwarden.cli.asking import service
-
+    loaded = host_file(host_path)
+    there = host if host not in {None, loaded.host.name} else None
+    if there is not None:
+        _check_peer(loaded, there)
     body: dict[str, Any] = {
         "to": to,
         "parallel_per_host": parallel_per_host,
@@ -85,10 +84,10 @@ def command(
         "policy": policy,
         "dry_run": dry_run,
     }
-    if (there := service(host_path)) is not None:
-        done = _asked(there, body)
+    if there is not None:
+        done = _over_there(loaded, there, body)
     else:
-        done = _alone(host_path, **body)
+        done = _here(host_path, body)
     if as_json:
         output.as_json(done)
     elif dry_run:
@@ -100,15 +99,57 @@ def command(
     sys.exit(1 if done["stays"] else 0)
 
 
+def _check_peer(loaded: HostFile, host: str) -> None:
+    """Raise BadParameter for a host that cannot be told from here."""
+    own = loaded.host.name
+    if host not in loaded.peers:
+        known = ", ".join(sorted(loaded.peers)) or "none"
+        what = f"{host} is neither this host ({own}) nor a peer of it (its peers: {known})"
+        raise click.BadParameter(what, param_hint="HOST")
+    if loaded.peers[host].address is None:
+        hint = f"this is {own}; run it on {host}"
+        what = f"only a peer with an `address` can be evacuated from here: {hint}"
+        raise click.BadParameter(what, param_hint="HOST")
+
+
+def _over_there(loaded: HostFile, host: str, body: Mapping[str, Any]) -> Any:
+    """Have a peer do it, which goes on with it whatever becomes of this process."""
+    from domwarden.cli.asking import result_of
+    from domwarden.cli.emptying import PeerEvacuation, link_to
+
+    async def work() -> Mapping[str, Any]:
+        link = link_to(loaded, host)
+        evacuation = PeerEvacuation(link, host, body, _hear)
+        loop = asyncio.get_running_loop()
+        if not body["dry_run"]:
+            loop.add_signal_handler(signal.SIGINT, _stop, evacuation, loop)
+        try:
+            return await evacuation.run()
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+            await link.aclose()
+
+    return result_of(asyncio.run(work()))
+
+
+def _hear(kind: str, data: Mapping[str, Any]) -> None:
+    if kind == "trip":
+        tell_trip(data)
+
+
+def _here(host_path: Path | None, body: Mapping[str, Any]) -> Any:
+    """Empty this host, by its service where that listens."""
+    from domwarden.cli.asking import service
+
+    there = service(host_path)
+    return _asked(there, body) if there is not None else _alone(host_path, **body)
+
+
 def _asked(there: Service, body: Mapping[str, Any]) -> Any:
     """Have the service do it, which goes on with it whatever becomes of this process."""
     from domwarden.cli.asking import result_of
     from domwarden.client.following import follow
     from domwarden.contract import DomwardenError
-
-    def hear(kind: str, data: Mapping[str, Any]) -> None:
-        if kind == "trip":
-            tell_trip(data)
 
     where = f"/v1/operations/{there.ask('POST', '/v1/evacuations', body)['id']}"
     before = signal.getsignal(signal.SIGINT)
@@ -128,7 +169,7 @@ def _asked(there: Service, body: Mapping[str, Any]) -> Any:
     if not body["dry_run"]:
         signal.signal(signal.SIGINT, interrupted)
     try:
-        return result_of(follow(there, where, hear))
+        return result_of(follow(there, where, _hear))
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -169,7 +210,7 @@ def _alone(
     return run(host_path, work)
 
 
-def _stop(evacuator: Evacuator, loop: asyncio.AbstractEventLoop) -> None:
+def _stop(evacuator: Evacuator | PeerEvacuation, loop: asyncio.AbstractEventLoop) -> None:
     """Stop cleanly; the next Ctrl-C ends this process, and the moves under way go on."""
     output.say(STOPPING)
     evacuator.stop()
