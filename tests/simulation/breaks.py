@@ -100,7 +100,7 @@ def _a_release_is_acted_on_before_it_is_durable(patch: Patch) -> None:
     patch(SourceSide, "release", release)
 
 
-@breaks(2)
+@breaks(2, range(400, 800))
 def _a_failed_commit_counts_as_not_done(patch: Patch) -> None:
     decide = journal.Journal._decide
 
@@ -214,7 +214,7 @@ def _nobody_takes_the_lock(patch: Patch) -> None:
 # -- 6: epochs
 
 
-@breaks(6)
+@breaks(6, range(1000, 1400))
 def _a_silent_peer_counts_as_no_owner(patch: Patch) -> None:
     claim = lifecycle.claim
 
