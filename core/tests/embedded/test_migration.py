@@ -18,7 +18,7 @@ from domwarden.contract import (
 )
 from domwarden.embedded import EmbeddedEngine
 from domwarden.embedded.memory import PAGE_BYTES
-from domwarden.embedded.sockets import bind_unix
+from domwarden.embedded.sockets import listen_unix
 from domwarden.embedded.stream.channel import connect
 from domwarden.embedded.stream.frames import FrameType, FrameWriter
 from domwarden.testing.engines.bench import listening, started, suspended, transferred
@@ -289,7 +289,7 @@ async def hanging_destination(path, answer):
         writer.transport.abort()
         end.set()
 
-    server = await asyncio.start_unix_server(serve, sock=bind_unix(path))
+    server = await asyncio.start_unix_server(serve, sock=await listen_unix(path))
     try:
         yield {"unix": str(path)}
     finally:

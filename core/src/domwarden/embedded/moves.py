@@ -23,7 +23,7 @@ from domwarden.contract import (
 )
 from domwarden.embedded.copies import Copy
 from domwarden.embedded.hypervisor import Hypervisor
-from domwarden.embedded.sockets import bind_unix
+from domwarden.embedded.sockets import listen_unix
 from domwarden.embedded.stream.channel import (
     HANDSHAKE_SECONDS,
     SocketChannel,
@@ -178,7 +178,7 @@ class Moves:
             copy.address = {"tcp": [address, port], "stream": stream}
             return
         path = host.domain_directory(copy.machine.name) / "incoming.sock"
-        sock = await asyncio.to_thread(bind_unix, path)
+        sock = await listen_unix(path)
         copy.server = await asyncio.start_unix_server(accept, sock=sock)
         copy.address = {"unix": str(path)}
 

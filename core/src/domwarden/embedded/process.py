@@ -22,7 +22,7 @@ from domwarden.embedded.engine import EmbeddedEngine
 from domwarden.embedded.hypervisor import Hypervisor
 from domwarden.embedded.process_service import ProcessService
 from domwarden.embedded.service import Call
-from domwarden.embedded.sockets import bind_unix
+from domwarden.embedded.sockets import listen_unix
 from domwarden.plugins import open_room
 
 LOG = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Server:
         """Serve; returns when the process may end."""
         folder = wire.directory(self._state_directory)
         launch = open_lock(folder / "launch.lock")
-        sock = await asyncio.to_thread(bind_unix, wire.socket_path(self._state_directory))
+        sock = await listen_unix(wire.socket_path(self._state_directory))
         server = await asyncio.start_unix_server(self._serve, sock=sock, limit=wire.LIMIT_BYTES)
         async with server:
             while True:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 
-def bind_unix(path: Path) -> socket.socket:
+async def listen_unix(path: Path) -> socket.socket:
     """Listen at the path with mode 0600; what lay there is replaced.  Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        _at(path, sock.bind)
-        path.chmod(0o600)
-        sock.listen(16)
-    except BaseException:
+        await asyncio.to_thread(_listen, sock, path)
+    except BaseException:  # also when cancelled: the thread's end would come too late to close it
         sock.close()
         raise
     return sock
+
+
+def _listen(sock: socket.socket, path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    _at(path, sock.bind)
+    path.chmod(0o600)
+    sock.listen(16)
 
 
 def connect_unix(path: Path) -> socket.socket:
