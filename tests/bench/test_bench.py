@@ -49,7 +49,7 @@ def test_a_real_guest_is_moved_by_domwarden_and_by_bare_qmp():
     if "migrate" not in found:
         absent("qemu", said)
     check(found["migrate"])
-    assert len(found["migrate"]["goals"]) == 9
+    assert len(found["migrate"]["goals"]) == 6
 
 
 @pytest.mark.live

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from workspace import ROOT
 
-from .machine import Machine, machine
+from .machine import Machine, machine, until
 
 UNITS = ROOT / "packaging/systemd"
 SERVICE = "domwarden.service"
@@ -101,8 +101,17 @@ class Served:
         return {name: self.machine.processes(f"{SLICE}/{name}") for name in names}
 
     def scoped(self, word: str) -> list[int]:
-        """Return the processes of the one scope of a program, which are of one kind."""
-        found = [each for each in self.scopes().values() if _has(each, word)]
+        """Return the processes of the one scope of a program, which are of one kind.
+
+        Who was just started is in the service's own group for a moment.
+        """
+        found: list[dict[int, list[str]]] = []
+
+        def is_there() -> bool:
+            found[:] = [each for each in self.scopes().values() if _has(each, word)]
+            return bool(found)
+
+        until(is_there, f"a scope for {word}")
         assert len(found) == 1, f"{word}: {self.scopes()}"
         assert all(_has({pid: words}, word) for pid, words in found[0].items()), found
         return sorted(found[0])
