@@ -314,6 +314,11 @@ class DestinationSide(Side):
         if not self.known:
             # What is here then belongs to somebody else.
             return dataclasses.replace(view, known=False, state=RunState.ABSENT)
+        if view.has(Fact.GAVE_UP) and not view.has(Fact.GRANTED):
+            own = await self.site.journal.domain(self.record.domain)
+            if own is not None and own.epoch > self.record.epoch + 1:
+                # A later owner's by a person's word, such as a start past the fenced source.
+                return dataclasses.replace(view, state=RunState.ABSENT)
         return view
 
     async def perform(self, action: Action) -> dict[str, Any]:
