@@ -17,6 +17,8 @@ from domwarden.contract import (
 )
 from domwarden.migration.jobs import Outcome, Owner, run_jobs
 
+pytestmark = pytest.mark.jumping_clock
+
 Run = Callable[[JobContext], Awaitable[object]]
 
 
@@ -26,16 +28,12 @@ async def run(
     """Run jobs and return their outcomes and the order in which they ended."""
     ended: list[str] = []
 
-    async def sleep(_seconds: float) -> None:
-        await asyncio.sleep(0)
-
     outcomes = await run_jobs(
         {name: Job(name, job, timeout_seconds) for name, job in jobs.items()},  # type: ignore[arg-type]  # wrong on purpose
         {name: Owner("web1", "start", "a", name, "dist", "1.0") for name in jobs},
         report=lambda *_: None,
         ended=lambda device, *_: ended.append(device),
         stop_early=stop_early,
-        sleep=sleep,
     )
     return outcomes, ended
 
@@ -79,7 +77,7 @@ async def test_a_report_puts_the_time_out_off() -> None:
 
     async def slow(context: JobContext) -> None:
         for _ in range(6):
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.06)
             context.report()
 
     async def silent(_: JobContext) -> None:
