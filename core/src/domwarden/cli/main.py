@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import click
@@ -39,4 +40,5 @@ def main() -> None:
         if not tell(error):
             raise
         status = 1
+    gc.freeze()  # else the interpreter looks through all of it once more before it ends
     sys.exit(status)

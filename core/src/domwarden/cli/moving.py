@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from domwarden.cli import early, output
+from domwarden.cli import output
 from domwarden.cli.asking import as_data, followed, service
 from domwarden.cli.progress import Hear, shown
 
@@ -36,6 +36,8 @@ def moved(
         with _going_on(), shown(hear) as heard:
             done: Mapping[str, Any] = followed(there, where, body, heard)
             return done
+    from domwarden.cli import early  # here, and not for a service's caller
+
     with early.driver() as driver:
         from domwarden.cli.with_warden import run
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
+from domwarden.contract import DomwardenError
 from domwarden.journal import DomainRecord
 from domwarden.migration import Hub
 from domwarden.migration.request import Request, Result, drive
 from domwarden.migration.spare import Spare
+
+#: Whoever waits for a move's end hears of it before the next driver takes the processor to load.
+PAUSE_SECONDS = 0.25
 
 
 class Drivers:
@@ -21,7 +26,8 @@ class Drivers:
         self._hub = hub
         self._spare = spare
         self._keep = keep
-        self._starting = False
+        self._starting: asyncio.Task[None] | None = None
+        self._ending = asyncio.Event()
 
     async def begin(self) -> None:
         """Start the one that waits, if one shall."""
@@ -30,6 +36,9 @@ class Drivers:
 
     async def end(self) -> None:
         """End the one that waits; none that drives is touched."""
+        self._ending.set()
+        if self._starting is not None:
+            await self._starting
         spare, self._spare = self._spare, None
         if spare is not None:
             await asyncio.to_thread(spare.discard)
@@ -40,24 +49,24 @@ class Drivers:
         try:
             return await drive(request, self._hub.observe, spare=spare)
         finally:
-            if self._keep:
-                await self._start()
+            starts = self._starting is not None and not self._starting.done()
+            if self._keep and not starts and not self._ending.is_set():
+                self._starting = asyncio.create_task(self._start_again(), name="next driver")
+
+    async def _start_again(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PAUSE_SECONDS):
+                await self._ending.wait()
+                return
+        with contextlib.suppress(DomwardenError, OSError):  # the next move starts its own
+            await self._start()
 
     async def _start(self) -> None:
-        """Start a driver for the next move, with the drivers of the domains that were ever here.
-
-        Where several moves end, one of them starts it.
-        """
-        if self._starting:
-            return
-        self._starting = True
-        try:
-            records = await self._hub.site.journal.domains()
-            if self._spare is None:
-                self._spare = spare = await asyncio.to_thread(Spare.start)
-                await asyncio.to_thread(spare.load, _drivers(records))
-        finally:
-            self._starting = False
+        """Start a driver for the next move, with the drivers of the domains that were ever here."""
+        records = await self._hub.site.journal.domains()
+        if self._spare is None:
+            self._spare = spare = await asyncio.to_thread(Spare.start)
+            await asyncio.to_thread(spare.load, _drivers(records))
 
 
 def _drivers(records: Iterable[DomainRecord]) -> set[tuple[str, str]]:
