@@ -11,8 +11,9 @@ import pytest
 from domwarden.contract import BrokenError
 from domwarden.journal import Entry, Journal, MigrationRecord
 from domwarden.migration import Outcome
+from domwarden.warden.lifecycle import start
 
-from .helpers import Overheard, recover, running_domain
+from .helpers import Overheard, faulty, recover, running_domain
 from .test_crashes import check_whole, killed
 from .world import Killed, World
 
@@ -126,3 +127,47 @@ async def test_a_destination_whose_source_lost_its_journal_does_what_it_may_alon
     assert {host: state for host, state in world.states().items() if state != "absent"} == where
     left = await recover(world, "b")
     assert [one.outcome for one in left] == [outcome] * (outcome is Outcome.BROKEN)
+
+
+async def died_as_its_move_began(world: World) -> None:
+    """Have host a lose power, and with it its copy, when only its own journal knows of a move."""
+
+    def die() -> None:
+        raise Killed("source journal begin")
+
+    world.on_point = {"source journal begin after": die}
+    assert await killed(world, None)
+    await world.engine("a").stop("web1")
+
+
+async def test_a_domain_that_was_started_past_its_fenced_source_is_no_copy_of_its_move(
+    tmp_path: Path,
+) -> None:
+    """The source comes back and ends its move; what runs at the destination is not touched."""
+    world = World(tmp_path)
+    await running_domain(world)
+    await died_as_its_move_began(world)
+    usual, world.wrap_link = world.wrap_link, faulty({"*": ["dead"]})  # it is off
+    async with world.hub("b") as hub, hub.acting("web1"):
+        await start(hub, world.definition(), paused=False, fenced={"a"})
+    world.wrap_link = usual
+    world.said.clear()
+    (settled,) = await recover(world, "a")
+    assert settled.outcome is Outcome.ENDED, settled
+    assert world.states() == {"a": "absent", "b": "running"}
+    assert not [said for said in world.said if said[0] == "b"]
+    assert await recover(world, "ab") == []
+
+
+async def test_a_running_copy_at_a_destination_that_gave_up_is_a_persons_without_a_newer_owner(
+    tmp_path: Path,
+) -> None:
+    """Nothing in its journal says whose it is, so nothing ends it, and nothing passes it over."""
+    world = World(tmp_path)
+    await running_domain(world)
+    await died_as_its_move_began(world)
+    world.engine("b").write("web1", state="running", memory="somebody's")
+    (settled,) = await recover(world, "a")
+    assert (settled.outcome, settled.failed) == (Outcome.BROKEN, False)
+    assert "without a grant" in settled.detail
+    assert world.states() == {"a": "absent", "b": "running"}
