@@ -13,9 +13,6 @@ from .story import Verdict, run_seed
 #: Everyday seeds, and those of the long suite.
 QUICK = [range(start, start + 25) for start in range(0, 100, 25)]
 LONG = [range(start, start + 250) for start in range(0, 10_000, 250)]
-#: A destination process that froze in its `listen` wakes only after the move was given up and
-#: closed, and leaves a held copy behind (docs/known-limits.md). It wants mending.
-KNOWN = pytest.mark.xfail(strict=True, reason="seed 7618 leaves a held copy behind")
 
 
 def named(seeds: range) -> str:
@@ -43,11 +40,7 @@ def test_domains_do_move() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "seeds",
-    [pytest.param(each, marks=KNOWN) if 7618 in each else each for each in LONG],
-    ids=named,
-)
+@pytest.mark.parametrize("seeds", LONG, ids=named)
 def test_ten_thousand_histories_keep_every_promise(seeds: range) -> None:
     """The same with many more seeds."""
     check(seeds)

@@ -175,7 +175,9 @@ class Incoming(abc.ABC):
     ) -> Address:
         """Create a held copy that waits for the stream; return where the source reaches it.
 
-        With ``source`` (``{"file": path}``) it reads that save instead.
+        With ``source`` (``{"file": path}``) it reads that save instead.  Where it may go on without
+        its caller, in a process of the hypervisor's own, :meth:`Engine.observe` does not say ABSENT
+        until it has ended (but INCOMING), and :meth:`discard` ends it: no copy comes later.
         """
 
     @abc.abstractmethod
@@ -239,7 +241,11 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     async def start(self, definition: Definition, room: Room, *, held: bool = False) -> None:
-        """Start a live definition; with ``held`` leave it paused before its first instruction."""
+        """Start a live definition; with ``held`` leave it paused before its first instruction.
+
+        Where it may go on without its caller, :meth:`observe` does not say ABSENT until it has
+        ended (but UNKNOWN), and :meth:`stop` ends it: the domain does not run later.
+        """
 
     @abc.abstractmethod
     async def stop(self, name: str, *, graceful_seconds: float = 0.0) -> None:

@@ -26,6 +26,7 @@ from domwarden.embedded.copies import Copy
 from domwarden.embedded.dump import write_dump
 from domwarden.embedded.guest.kernel import EmbeddedGuest
 from domwarden.embedded.machine import EmbeddedMachine
+from domwarden.embedded.making import Makings
 from domwarden.embedded.timers import QueuedTimer, TimerQueue
 
 LOG = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Hypervisor:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock: Clock = clock or RealClock()
         self._copies: dict[tuple[str, str], Copy] = {}
+        self.makings = Makings()
         #: One entry a machine, at its next event: machines cost nothing while nothing is due.
         self._queue = TimerQueue(self._wake_clock)
         self._entries: dict[EmbeddedMachine, QueuedTimer] = {}
@@ -167,7 +169,8 @@ class Hypervisor:
             self._power_on(copy)
 
     async def stop(self, host: Host, name: str, graceful_seconds: float) -> None:
-        """End a domain; ask the guest first."""
+        """End a domain, also one that is being made; ask the guest first."""
+        self.makings.end(host, name)
         copy = self.find(host, name)
         if copy is None:
             return
@@ -212,6 +215,10 @@ class Hypervisor:
     def observe(self, host: Host, name: str) -> Observation:
         """Look at a domain."""
         copy = self.find(host, name)
+        if copy is None or copy.machine.state is RunState.ENDED:
+            making = self.makings.observe(host, name)
+            if making is not None:
+                return making
         if copy is None:
             return Observation(RunState.ABSENT)
         return Observation(copy.machine.state, copy.machine.detail)

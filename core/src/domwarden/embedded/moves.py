@@ -204,7 +204,8 @@ class Moves:
             self._hypervisor.resume(host, name)
 
     def discard(self, host: Host, name: str, migration: str) -> None:
-        """Destroy a copy that was never activated; idempotent."""
+        """Destroy a copy that was never activated, or is being made; idempotent."""
+        self._hypervisor.makings.end(host, name, migration)
         copy = self._hypervisor.find(host, name)
         if copy is None or copy.incoming_migration != migration:
             return

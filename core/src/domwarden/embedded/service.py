@@ -60,9 +60,10 @@ class Service:
         return await operation(self, call)
 
     async def _start(self, call: Call) -> None:
-        room = await call.room()
         held = bool(call.arguments["held"])
-        self.hypervisor.start(call.host, call.definition, room, held=held)
+        with self.hypervisor.makings.making(call.host, call.name):
+            room = await call.room()
+            self.hypervisor.start(call.host, call.definition, room, held=held)
 
     async def _stop(self, call: Call) -> None:
         await self.hypervisor.stop(call.host, call.name, call.arguments["graceful_seconds"])
@@ -127,11 +128,13 @@ class Service:
         self.moves.abort(call.host, call.name, given["migration"], resume=given["resume"])
 
     async def _listen(self, call: Call) -> Any:
-        room = await call.room()
         given = call.arguments
-        return await self.moves.listen(
-            call.host, call.definition, room, given["migration"], given["source"], given["peer"]
-        )
+        migration = given["migration"]
+        with self.hypervisor.makings.making(call.host, call.name, migration):
+            room = await call.room()
+            return await self.moves.listen(
+                call.host, call.definition, room, migration, given["source"], given["peer"]
+            )
 
     async def _received(self, call: Call) -> None:
         given = call.arguments
