@@ -34,7 +34,7 @@ async def launch(
 
     ``inherited`` are further descriptors, by the child's numbers.  Nothing is left after a failure.
     """
-    record = await asyncio.to_thread(_spawn, files, command, record, inherited or {})
+    record = await _spawned(files, command, record, inherited or {})
     try:
         # Whoever starts a QEMU has something to tell it.
         async with monitor.session(GREETING_TIMEOUT_SECONDS, linger=True):
@@ -52,6 +52,23 @@ async def launch(
         # Cancelled: half a start is no start.
         await asyncio.shield(kill(files, record))
         files.remove()
+        raise
+
+
+async def _spawned(
+    files: Files, command: Sequence[str], record: Record, inherited: Mapping[int, int]
+) -> Record:
+    """Make the process; cancelled, end what was made before anybody hears of that."""
+    spawning = asyncio.create_task(asyncio.to_thread(_spawn, files, command, record, inherited))
+    try:
+        return await asyncio.shield(spawning)
+    except asyncio.CancelledError:
+        # A thread cannot be interrupted: without this wait it would make its QEMU later, when
+        # everybody has seen that there is none. Nor could its own process end before it.
+        await asyncio.wait({spawning})
+        if not spawning.cancelled() and spawning.exception() is None:
+            await asyncio.shield(kill(files, spawning.result()))
+            files.remove()
         raise
 
 
