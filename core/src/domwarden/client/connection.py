@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import select
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from domwarden.client.dialling import LIMIT_SECONDS, connect, failed, gone, hangs
+from domwarden.client.dialling import connect, failed, gone, hangs
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
 
 #: After so long without an answer it is asked whether it lives.
 QUIET_SECONDS = 5.0
+_BAD_REQUEST = 400
 #: A follower hears something every 15 s, if only that there is nothing new.
 SILENCE_SECONDS = 60.0
 
 
 class LostError(Exception):
     """The connection ended before everything was said."""
-
-
-class _Connection(http.client.HTTPConnection):
-    """HTTP over a socket that is connected already."""
-
-    def __init__(self, connected: socket.socket) -> None:
-        super().__init__("domwarden", timeout=LIMIT_SECONDS)
-        self.sock = connected
 
 
 class Service:
@@ -43,21 +38,18 @@ class Service:
 
     def ask(self, method: str, where: str, body: Any = None) -> Any:
         """Ask, and return the answer's data. The service may take as long as it lives."""
-        connection = self._open()
-        try:
-            self._send(connection, method, where, body)
-            self._wait(connection.sock)
-            response = connection.getresponse()
-            found = json.loads(response.read())
-        except TimeoutError as error:
-            hangs(self.path, error)
-        except (OSError, http.client.HTTPException) as error:
-            gone(self.path, error)
-        except ValueError as error:
-            failed(f"what listens at {self.path} is no domwarden: {error}", "see `socket`")
-        finally:
-            connection.close()
-        if response.status >= http.HTTPStatus.BAD_REQUEST:
+        with self._open() as connected:
+            try:
+                _send(connected, method, where, body)
+                with self._answer(connected, method) as response:
+                    found = json.loads(response.read())
+            except TimeoutError as error:
+                hangs(self.path, error)
+            except _broken() as error:
+                gone(self.path, error)
+            except ValueError as error:
+                failed(f"what listens at {self.path} is no domwarden: {error}", "see `socket`")
+        if response.status >= _BAD_REQUEST:
             self._raise(found)
         return found
 
@@ -69,25 +61,22 @@ class Service:
         Those up to the number ``after`` are left out. Raises LostError where the connection breaks.
         https://html.spec.whatwg.org/multipage/server-sent-events.html
         """
-        connection = self._open()
-        try:
-            self._send(connection, "GET", where, None, **{"Last-Event-ID": str(after)})
-            self._wait(connection.sock)
-            connection.sock.settimeout(SILENCE_SECONDS)
-            response = connection.getresponse()
-            if response.status >= http.HTTPStatus.BAD_REQUEST:
-                problem = json.loads(response.read())
-                if problem["code"] == "stopping":  # it is gone in a moment
-                    raise LostError
-                self._raise(problem)
-            yield 0, "open", None
-            yield from _parsed(response)
-        except TimeoutError as error:
-            hangs(self.path, error)
-        except (OSError, http.client.HTTPException) as error:
-            raise LostError from error
-        finally:
-            connection.close()
+        with self._open() as connected:
+            try:
+                _send(connected, "GET", where, None, **{"Last-Event-ID": str(after)})
+                with self._answer(connected, "GET") as response:
+                    connected.settimeout(SILENCE_SECONDS)
+                    if response.status >= _BAD_REQUEST:
+                        problem = json.loads(response.read())
+                        if problem["code"] == "stopping":  # it is gone in a moment
+                            raise LostError
+                        self._raise(problem)
+                    yield 0, "open", None
+                    yield from _parsed(response)
+            except TimeoutError as error:
+                hangs(self.path, error)
+            except _broken() as error:
+                raise LostError from error
 
     def _raise(self, problem: Any) -> NoReturn:
         """Raise what a problem means."""
@@ -97,38 +86,58 @@ class Service:
 
         raise error_of(problem)
 
-    def _open(self) -> _Connection:
+    def _open(self) -> socket.socket:
         connected, self._connected = self._connected, None
-        if connected is None:
-            try:
-                connected = connect(self.path)
-            except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
-                gone(self.path, error)
-            except OSError as error:
-                hangs(self.path, error)
-        return _Connection(connected)
+        if connected is not None:
+            return connected
+        try:
+            return connect(self.path)
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
+            gone(self.path, error)
+        except OSError as error:
+            hangs(self.path, error)
 
-    def _send(
-        self, connection: _Connection, method: str, where: str, body: Any, **headers: str
-    ) -> None:
-        sent = None
-        if body is not None:
-            sent = json.dumps(body)
-            headers["Content-Type"] = "application/json"
-        connection.request(method, where, sent, headers)
-
-    def _wait(self, answering: socket.socket) -> None:
+    def _answer(self, connected: socket.socket, method: str) -> HTTPResponse:
         """Wait for an answer as long as the service takes new connections and answers them."""
-        while not select.select([answering], [], [], QUIET_SECONDS)[0]:
-            asked = _Connection(connect(self.path))
-            try:
-                asked.request("GET", "/v1/health")
-                asked.getresponse()
-            finally:
-                asked.close()
+        import http.client  # noqa: F401 - here: the service works while this loads
+
+        while not select.select([connected], [], [], QUIET_SECONDS)[0]:
+            with connect(self.path) as asked:
+                _send(asked, "GET", "/v1/health", None)
+                _read(asked, "GET").close()
+        return _read(connected, method)
 
 
-def _parsed(response: http.client.HTTPResponse) -> Iterator[tuple[int, str, Any]]:
+def _send(connected: socket.socket, method: str, where: str, body: Any, **headers: str) -> None:
+    """Send a request (RFC 9112)."""
+    data = b""
+    if body is not None:
+        data = json.dumps(body).encode()
+        headers |= {"Content-Type": "application/json", "Content-Length": str(len(data))}
+    head = [f"{method} {where} HTTP/1.1", "Host: domwarden"]
+    head += [f"{name}: {value}" for name, value in headers.items()]
+    connected.sendall("\r\n".join([*head, "", ""]).encode("ascii") + data)
+
+
+def _read(connected: socket.socket, method: str) -> HTTPResponse:
+    from http.client import HTTPResponse  # here, as said above
+
+    response = HTTPResponse(connected, method=method)
+    try:
+        response.begin()
+    except BaseException:
+        response.close()
+        raise
+    return response
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    from http.client import HTTPException  # here, as said above
+
+    return (OSError, HTTPException)
+
+
+def _parsed(response: HTTPResponse) -> Iterator[tuple[int, str, Any]]:
     number, kind, data = 0, "", ""
     while line := response.readline():
         name, _, value = line.decode().rstrip("\r\n").partition(":")

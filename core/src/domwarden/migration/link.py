@@ -51,6 +51,10 @@ class Link(abc.ABC):
         answer: the peer may have done it, so it is asked again or looked at.
         """
 
+    async def reach(self) -> None:
+        """Reach the peer ahead of the first message; raises what a message would."""
+        return
+
     def forget(self, migration: str) -> None:
         """Let the peer's end of a move go, whose unfinished rest is in its journal; no waiting."""
         return

@@ -213,7 +213,7 @@ async def _bound(address: Address) -> list[socket.socket]:
         ) from failed
     for sock in opened:
         sock.setblocking(False)
-        # What is accepted from it has it too. asyncio sets it only where the protocol was named, and
-        # without it each answer that follows a moment waits 40 ms for the peer's delayed ACK.
+        # What it accepts has this, too. asyncio sets it only where the protocol was named, and an
+        # answer that follows a moment would wait 40 ms for the peer's delayed ACK.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return opened

@@ -17,6 +17,7 @@ from domwarden.contract import (
     RunState,
 )
 from domwarden.journal import DomainRecord, MigrationRecord
+from domwarden.migration.both import both
 from domwarden.migration.far import RemoteEnd
 from domwarden.migration.flow import Preflight, afterwards, forward, preflight
 from domwarden.migration.hub import Hub
@@ -81,7 +82,11 @@ async def migrate(hub: Hub, name: str, peer: str, *, migration: str = "") -> Mov
     """
     begun = time.monotonic()
     link = await hub.link(peer)
-    record = await departing(hub, name, Movement.MIGRATE, peer, migration=migration)
+    record, _ = await both(
+        departing(hub, name, Movement.MIGRATE, peer, migration=migration),
+        link.reach(),
+        f"{name}/reach",
+    )
     source = SourceSide(hub.site, record, hub.observe)
     far = RemoteEnd(link, record, hub.name)
     found = await preflight(source, far)

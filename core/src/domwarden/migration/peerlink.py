@@ -54,6 +54,10 @@ class PeerLink(Link):
         """Have the peer do it; raises also TransientError for a peer that cannot be reached."""
         return await (await self._connected()).ask(message)
 
+    async def reach(self) -> None:
+        """Reach the peer ahead of the first message."""
+        await self._connected()
+
     def forget(self, migration: str) -> None:
         """Let the peer's end of a move go."""
         if self._conversation is not None:
