@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from domwarden.contract import (
     Armed,
+    Reading,
     Refusal,
     RefusedError,
     Step,
@@ -32,26 +33,40 @@ async def preflight(source: SourceSide, far: RemoteEnd | None) -> Preflight:
     """Ask both ends everything that could be against the move; changes nothing."""
     refusals = await source.test()
     refusals += await source.blockers(clearable=True)
-    if far is not None:
-        theirs, tickets, stream = await far.test(source.given)
+    reading: Reading | None
+    if far is None:
+        reading = await read_watchdog(source)
+    else:
+        reading, (theirs, tickets, stream) = await both(
+            read_watchdog(source), far.test(source.given), f"{source.record.domain}/test"
+        )
         refusals += theirs
         refusals += await stream_refusals(source.site.host, stream)
         merge(source.tickets, tickets)
     announced = [t for t in (*source.given.values(), *source.tickets.values()) if t is not None]
     blackout = predicted_blackout_seconds(source.definition, announced)
-    too_short = await watchdog_refusal(source, blackout)
+    too_short = watchdog_refusal(source, reading, blackout)
     if too_short is not None:
         refusals.append(dataclasses.replace(too_short, host=source.site.host.name))
     return Preflight(tuple(refused(refusals)), blackout)
 
 
-async def watchdog_refusal(source: SourceSide, blackout_seconds: float) -> Refusal | None:
-    """Judge the stand-still against the watchdog of a domain that runs."""
+async def read_watchdog(source: SourceSide) -> Reading | None:
+    """Read the timer that guards a domain; None for one that has none, or that stands still."""
     if source.definition.watchdog is None or not source.record.running:
         return None
-    clock = getattr(source.room.devices["watchdog"], "CLOCK", TimerClock.UNKNOWN)
     reading = await source.engine.read_watchdog(source.record.domain)
     source.watchdog_before = reading.armed
+    return reading
+
+
+def watchdog_refusal(
+    source: SourceSide, reading: Reading | None, blackout_seconds: float
+) -> Refusal | None:
+    """Judge the stand-still against the watchdog of a domain that runs."""
+    if reading is None:
+        return None
+    clock = getattr(source.room.devices["watchdog"], "CLOCK", TimerClock.UNKNOWN)
     return watchdog_too_short(source.definition, clock, reading, blackout_seconds)
 
 
