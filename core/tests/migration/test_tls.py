@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from domwarden.migration.moving import departing
 from domwarden.warden import Warden
 
 from .helpers import MEMORY, move, recover, running_domain
-from .tls_world import EPOCH, TlsWorld, link, served, until
+from .tls_world import EPOCH, TlsWorld, client, link, served, shown, until
 
 
 @pytest.fixture
@@ -127,6 +128,25 @@ async def test_whoever_closes_a_link_waits_for_the_other_end(world: TlsWorld) ->
         await way.send(EPOCH)
         await way.aclose()
         assert let_go.is_set()
+
+
+async def test_no_answer_waits_for_the_peers_delayed_acknowledgement(
+    world: TlsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer follows a moment at once, where the kernel would hold it back for 40 ms."""
+    at_once: list[int] = []
+
+    async def look(
+        _: object, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> set[str]:
+        accepted = writer.get_extra_info("socket")
+        at_once.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        return set()
+
+    monkeypatch.setattr(listening, "answer", look)
+    async with world.listening("b") as listeners:
+        assert await shown(listeners["b"].addresses[0], client(world.credentials["a"])) == b""
+    assert at_once == [1]
 
 
 async def test_a_bug_in_the_answer_to_one_client_ends_no_other(

@@ -11,6 +11,7 @@ from domwarden.contract import (
     Action,
     BrokenError,
     ConflictError,
+    DomwardenError,
     EngineError,
     Expiry,
     OutcomeUnknownError,
@@ -20,6 +21,7 @@ from domwarden.contract import (
     WatchdogEntry,
 )
 from domwarden.migration import Hub, MoveFailedError, Timeline
+from domwarden.migration.request import Request, Verb
 from domwarden.plan import Desired
 from domwarden.warden import Warden
 
@@ -373,3 +375,18 @@ async def test_a_driver_that_is_kept_ends_with_its_warden(tmp_path: Path) -> Non
         assert spare is not None
         assert spare.alive
     assert not spare.alive
+
+
+async def test_the_next_driver_starts_only_after_whoever_waits_has_heard(tmp_path: Path) -> None:
+    """It loads for half a second, and would take the processor from them."""
+    world = World(tmp_path)
+    async with warden(world, keep_driver=True) as here:
+        first = here._drivers._spare
+        request = Request(verb=Verb.SAVE, domain="nobody", host_file=world.host_file("a"))
+        with pytest.raises(DomwardenError):
+            await here._drivers.drive(request)
+        assert here._drivers._spare is None
+        assert here._drivers._starting is not None
+        await here._drivers._starting
+        assert here._drivers._spare is not None
+        assert here._drivers._spare is not first
