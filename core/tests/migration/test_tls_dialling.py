@@ -22,8 +22,9 @@ from domwarden.contract import (
     TransientError,
 )
 from domwarden.migration import dialling, listening, wire
+from domwarden.testing.authority import Authority
 
-from .tls_world import EPOCH, LOOPBACK, Authority, TlsWorld, link, served, until
+from .tls_world import EPOCH, LOOPBACK, TlsWorld, link, served, until
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ async def test_a_peer_whose_certificate_does_not_hold_is_told_nothing(
     if made == "expired":
         for file in (world.credentials["b"].certificate, world.credentials["b"].key):
             file.unlink()
-        shows = world.authority.host("b", age_days=30, days=10)
+        shows = world.authority.host("b", days=10)
     else:
         foreign = Authority(tmp_path / "other").host("b")
         shows = Tls(world.credentials["a"].authority, foreign.certificate, foreign.key)

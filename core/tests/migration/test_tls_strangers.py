@@ -22,12 +22,12 @@ from domwarden.contract import (
     Tls,
 )
 from domwarden.migration import Message, Timeline, listening, wire
+from domwarden.testing.authority import Authority
 
 from .helpers import move, running_domain
 from .tls_world import (
     EPOCH,
     SAID,
-    Authority,
     TlsWorld,
     client,
     link,
@@ -64,7 +64,7 @@ async def _nobody(world: TlsWorld, address: Address, _at: Path) -> bytes:
 async def _expired(world: TlsWorld, address: Address, _at: Path) -> bytes:
     world.authority.pki.files("a").certificate.unlink()
     world.authority.pki.files("a").key.unlink()
-    old = world.authority.host("a", age_days=30, days=10)
+    old = world.authority.host("a", days=10)
     return await shown(address, client(old), says=SAID)
 
 

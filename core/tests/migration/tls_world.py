@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import datetime
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from domwarden.migration import Message
 from domwarden.migration.dialling import Dialled
 from domwarden.migration.listening import Listener, listening
 from domwarden.migration.peerlink import PeerLink
-from domwarden.pki import Directory
+from domwarden.testing.authority import Authority
 
 from .world import World
 
@@ -27,26 +26,12 @@ EPOCH = Message("", "epoch", {"domain": "web1", "engine": "toy", "nonce": ""})
 SAID = b'{"ping":1}\n'
 
 
-class Authority:
-    """An authority in a directory, and the files of hosts it signed."""
-
-    def __init__(self, directory: Path) -> None:
-        self.pki = Directory(directory)
-        self.now = datetime.datetime.now(datetime.UTC)
-        self.pki.create_authority(self.now - datetime.timedelta(days=1000))
-
-    def host(self, name: str, *, age_days: int = 0, days: int = 730) -> Tls:
-        """Return the files of a host, made so long ago."""
-        self.pki.create_host(name, self.now - datetime.timedelta(days=age_days), days)
-        return Tls.usual(name, self.pki.path)
-
-
 class TlsWorld(World):
     """Two hosts that reach each other at addresses."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self.authority = Authority(directory / "pki")
+        self.authority = Authority(directory / "pki", age_days=30)
         self.credentials = {name: self.authority.host(name) for name in self.hosts}
         nowhere = Address(LOOPBACK, 1)
         # Corrected as they begin to listen, in the files that were handed out before, too.

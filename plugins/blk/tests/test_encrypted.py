@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import datetime
 import os
 import struct
 from collections.abc import AsyncIterator
@@ -14,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from domwarden.contract import Host, PermanentError, Tls
+from domwarden.contract import Host, PermanentError
 from domwarden.contract.qemu_tls import subject_rules
-from domwarden.pki import Directory
+from domwarden.testing.authority import Authority
 from domwarden_blk import nbd_wire as wire
 from domwarden_blk.nbd_client import connected
 from domwarden_blk.nbd_server import NbdServer
@@ -28,13 +27,12 @@ def hosts(tmp_path: Path) -> dict[str, Host]:
     """Hosts of one authority, and one called as a is, of another."""
     found = {}
     for authority, names in (("pki", "abc"), ("other", "a")):
-        made, now = Directory(tmp_path / authority), datetime.datetime.now(datetime.UTC)
-        made.create_authority(now)
+        made = Authority(tmp_path / authority)
         for name in names:
-            made.create_host(name, now, 730)
             key = name if authority == "pki" else "foreign"
-            files = Tls.usual(name, made.path)
-            trusted = dataclasses.replace(files, authority=tmp_path / "pki" / "authority.pem")
+            trusted = dataclasses.replace(
+                made.host(name), authority=tmp_path / "pki" / "authority.pem"
+            )
             found[key] = Host(name, tmp_path / name, tls=trusted)
     return found
 
