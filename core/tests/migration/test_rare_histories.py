@@ -13,7 +13,7 @@ from domwarden.journal import Entry, Journal, MigrationRecord
 from domwarden.migration import Outcome
 from domwarden.warden.lifecycle import start
 
-from .helpers import Overheard, faulty, recover, running_domain
+from .helpers import Overheard, faulty, move, recover, running_domain
 from .test_crashes import check_whole, killed
 from .world import Killed, World
 
@@ -171,3 +171,24 @@ async def test_a_running_copy_at_a_destination_that_gave_up_is_a_persons_without
     assert (settled.outcome, settled.failed) == (Outcome.BROKEN, False)
     assert "without a grant" in settled.detail
     assert world.states() == {"a": "absent", "b": "running"}
+
+
+async def test_a_move_that_a_late_message_began_anew_where_the_journal_was_lost_leaves_no_copy(
+    tmp_path: Path,
+) -> None:
+    """The host lost its power and its journal; nothing there knows that the domain ran."""
+    world = World(tmp_path)
+    await running_domain(world)
+    overheard = Overheard()
+    world.wrap_link = overheard
+
+    await move(world)
+    (late,) = (message for message in overheard.messages if message.step == "open")
+    await world.engine("b").stop("web1")
+    shutil.rmtree(tmp_path / "b")
+    async with world.hub("a") as hub:
+        await (await hub.link("b")).send(late)
+    assert world.states() == {"a": "absent", "b": "incoming"}
+    await recover(world, "ab")
+    assert world.states() == {"a": "absent", "b": "absent"}
+    assert await recover(world, "ab") == []

@@ -124,6 +124,12 @@ def _released(source: View, destination: View | None) -> Next:
 def _close(source: View, destination: View | None) -> Next:
     """Close both ends, the source last; a destination that does not answer can do it alone."""
     if destination is not None and destination.known and not destination.done:
+        if destination.state is RunState.INCOMING and not destination.has(Fact.GRANTED):
+            # Its journal was lost, and a message that came late began the move anew. Its devices
+            # are left as they are: what they were told then may name what the domain has now.
+            why = "the domain ran there already"
+            given_up = destination.has(Fact.GAVE_UP)
+            return Next(Action.DISCARD if given_up else Action.GIVE_UP, End.DESTINATION, why)
         return Next(Action.CLOSE, End.DESTINATION)
     if not source.done:
         return Next(Action.CLOSE, End.SOURCE)
