@@ -25,7 +25,7 @@ from domwarden.embedded.launch import launch
 from domwarden.embedded.process_service import LOST
 from domwarden.embedded.remains import forget_domain, read_remains
 from domwarden.embedded.service import Note
-from domwarden.embedded.sockets import connect_unix
+from domwarden.embedded.sockets import reach_unix
 
 #: Connecting and the greeting; a process that does not greet for so long is stopped or hangs.
 GREETING_SECONDS = 5.0
@@ -102,7 +102,7 @@ class ProcessBackend:
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         path = wire.socket_path(self._host.state_directory)
         try:
-            sock = await asyncio.to_thread(connect_unix, path)
+            sock = await reach_unix(path)
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             raise _AbsentError from None
         reader, writer = await asyncio.open_unix_connection(sock=sock, limit=wire.LIMIT_BYTES)

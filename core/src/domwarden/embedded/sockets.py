@@ -28,6 +28,18 @@ def _listen(sock: socket.socket, path: Path) -> None:
     sock.listen(16)
 
 
+async def reach_unix(path: Path) -> socket.socket:
+    """Connect to the path, in a thread: a listener may be slow to accept.  Raises OSError."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        await asyncio.to_thread(_at, path, sock.connect)
+    except BaseException:  # as above
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
+
+
 def connect_unix(path: Path) -> socket.socket:
     """Connect to the path; raises OSError."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from domwarden.contract import EngineError, Host, PermanentError, Stream, stream_at
-from domwarden.embedded.sockets import connect_unix
+from domwarden.embedded.sockets import reach_unix
 
 #: How long the two ends may take to show who they are.
 HANDSHAKE_SECONDS = 10.0
@@ -104,7 +104,7 @@ async def connect(
             if "file" in address:
                 return FileChannel(await asyncio.to_thread(_create, Path(address["file"])))
             if "unix" in address:
-                sock = await asyncio.to_thread(connect_unix, Path(address["unix"]))
+                sock = await reach_unix(Path(address["unix"]))
                 return SocketChannel(*await asyncio.open_unix_connection(sock=sock))
             return await _connect_tcp(address, host, peer)
     except (OSError, TimeoutError, KeyError, ValueError, PermanentError) as error:
