@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import signal
 import socket
@@ -59,14 +60,19 @@ async def _spawned(
     files: Files, command: Sequence[str], record: Record, inherited: Mapping[int, int]
 ) -> Record:
     """Make the process; cancelled, end what was made before anybody hears of that."""
-    spawning = asyncio.create_task(asyncio.to_thread(_spawn, files, command, record, inherited))
+    # Not a task, which the end of its loop would cancel.
+    loop = asyncio.get_running_loop()
+    spawning = loop.run_in_executor(None, _spawn, files, command, record, inherited)
     try:
         return await asyncio.shield(spawning)
     except asyncio.CancelledError:
         # A thread cannot be interrupted: without this wait it would make its QEMU later, when
-        # everybody has seen that there is none. Nor could its own process end before it.
-        await asyncio.wait({spawning})
-        if not spawning.cancelled() and spawning.exception() is None:
+        # everybody has seen that there is none. Nor could its own process end before it, so the
+        # wait has no limit, and being cancelled again shortens nothing.
+        while not spawning.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({spawning})
+        if spawning.exception() is None:
             await asyncio.shield(kill(files, spawning.result()))
             files.remove()
         raise
