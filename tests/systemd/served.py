@@ -94,6 +94,22 @@ class Served:
         """Send the service's own process a signal."""
         self.machine.systemctl("kill", "--kill-whom=main", f"--signal={name}", SERVICE)
 
+    def left(self) -> dict[int, list[str]]:
+        """Return the processes of the service's own group, once what it starts has left it.
+
+        Who was just started, as the driver of the next move is, is there for a moment.
+        """
+        found: dict[int, list[str]] = {}
+
+        def is_alone() -> bool:
+            found.clear()
+            found.update(self.machine.processes(GROUP))
+            print(found)
+            return len(found) == 1
+
+        until(is_alone, "nothing but the service is in its group")
+        return found
+
     def scopes(self) -> Mapping[str, dict[int, list[str]]]:
         """Return the processes of every scope, by its name."""
         group = self.machine.group / SLICE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
@@ -14,8 +15,10 @@ from domwarden.contract import (
     PermanentError,
     RunState,
 )
+from domwarden.journal.holder import Holder, holder_of
 from domwarden.migration import Moment, MoveFailedError, Outcome, What, outlook
 from domwarden.plan import Action
+from domwarden.warden import looks
 
 from ..migration.helpers import faulty
 from ..migration.world import Killed, World, cut_short
@@ -81,6 +84,25 @@ async def test_status_only_looks_while_another_process_acts(tmp_path: Path) -> N
         assert not any("journal" in point or "engine" in point for point in world.points)
         assert world.said == []
         assert status.as_json()["settled"][0]["outcome"] == "waiting"
+
+
+async def test_a_move_that_ends_while_it_is_looked_at_waits_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not done when the journal was read, and nobody holds its domain a moment later."""
+    world = World(tmp_path)
+    await left_at(world, "source engine suspend after")
+    loop = asyncio.get_running_loop()
+    async with warden(world) as here, warden(world) as other:
+
+        def end_first(path: Path) -> Holder | None:
+            monkeypatch.setattr(looks, "holder_of", holder_of)
+            asyncio.run_coroutine_threadsafe(other.recover(), loop).result(60)
+            return holder_of(path)
+
+        monkeypatch.setattr(looks, "holder_of", end_first)
+        (move,) = await here.looks.unfinished()
+    assert (move.state, move.outcome) == (looks.MoveState.FAILED, Outcome.RESUMED)
 
 
 async def test_status_shows_what_it_cannot_settle_as_it_is(tmp_path: Path) -> None:
