@@ -9,6 +9,8 @@ import signal
 import time
 from collections.abc import Iterator
 
+from domwarden_qemu.process import start_time
+
 from .hosts import NAME, OTHER, Hosts
 from .testimony import Gap, longest_gap
 
@@ -79,7 +81,10 @@ def kill(hosts: Hosts, victim: Victim, point: str) -> str:
     """Kill it there, and start a killed service again; returns the host that the move was from."""
     source = hosts.owner()
     with at(hosts, point, source):
-        os.kill(victim.pid(hosts, source), signal.SIGKILL)
+        pid = victim.pid(hosts, source)
+        os.kill(pid, signal.SIGKILL)
+        # Whoever is held at the point meets it dead, not dying.
+        hosts.until(lambda: start_time(pid) is None, "it is dead")
     wardens = {Victim.SOURCE_WARDEN: source, Victim.DESTINATION_WARDEN: OTHER[source]}
     if host := wardens.get(victim):
         hosts.until(lambda: hosts.gone(host), "the service is gone")
