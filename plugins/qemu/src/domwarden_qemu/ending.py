@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 
 from domwarden.contract import EngineError
@@ -12,35 +13,24 @@ from .launch import kill
 from .monitor import Monitor
 from .record import Record
 
+#: QEMU writes out what its guest wrote to its disks first.
 QUIT_TIMEOUT_SECONDS = 15.0
-TERM_TIMEOUT_SECONDS = 5.0
 
 
 async def stop(files: Files, control: Monitor, graceful_seconds: float) -> None:
-    """Ask the guest (ACPI), then QEMU, then the kernel; idempotent."""
+    """Ask the guest (ACPI), then QEMU (SIGTERM, its ``quit``), then the kernel; idempotent."""
     record = Record.load(files.record)
     if record is None:
         files.remove()
         return
-    if graceful_seconds > 0 and await _told(control, "system_powerdown"):
-        await process.ended(record, files.pidfile, graceful_seconds)
-    if process.alive(record, files.pidfile) is not None and await _told(control, "quit"):
-        await process.ended(record, files.pidfile, QUIT_TIMEOUT_SECONDS)
+    if graceful_seconds > 0:
+        with contextlib.suppress(EngineError):
+            await control.execute("system_powerdown", timeout_seconds=2.0)
+            await process.ended(record, files.pidfile, graceful_seconds)
     if process.send_signal(record, files.pidfile, signal.SIGTERM):
-        await process.ended(record, files.pidfile, TERM_TIMEOUT_SECONDS)
+        await process.ended(record, files.pidfile, QUIT_TIMEOUT_SECONDS)
     await kill(files, record)
     files.remove()
-
-
-async def _told(control: Monitor, command: str) -> bool:
-    """Send the command; False when QEMU does not take it."""
-    try:
-        async with control.session(2.0) as session:
-            await session.execute(command, timeout_seconds=2.0)
-    except EngineError:
-        # A lost connection is what ``quit`` looks like; what became of it is seen at the process.
-        return command == "quit"
-    return True
 
 
 async def discard(files: Files, migration: str) -> None:
