@@ -228,8 +228,11 @@ def _write(descriptor: int, data: bytes) -> None:
 
 def _prepare() -> None:
     """Import what every move needs, before there is a request to keep waiting."""
-    for name in ("config", "migration.verbs", "plugins", "watchdog.process"):
-        importlib.import_module(f"domwarden.{name}")
+    ours = ("config", "migration.verbs", "plugins", "watchdog.process")
+    # And what asyncio and ssl load for their first thread and for their first name of a host.
+    others = ("concurrent.futures.thread", "encodings.idna")
+    for name in (*(f"domwarden.{own}" for own in ours), *others):
+        importlib.import_module(name)
     # The forked worker then neither copies nor looks through what is here now.
     gc.freeze()
 
