@@ -104,7 +104,7 @@ class Served:
         def is_alone() -> bool:
             found.clear()
             found.update(self.machine.processes(GROUP))
-            print(found)
+            print(found)  # shown where it stays so
             return len(found) == 1
 
         until(is_alone, "nothing but the service is in its group")
