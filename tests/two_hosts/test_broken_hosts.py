@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .breaking import STOPPED_SECONDS, End, Victim, at, expect, kill, stop
+from .breaking import STOPPED_SECONDS, End, Victim, at, expect, kill, stop, stopped
 from .hosts import OTHER, Hosts
 from .stage import Stage
 
@@ -94,11 +95,12 @@ def test_of_a_copy_that_was_told_to_run_nobody_knows(stage: Stage) -> None:
 
     def act(hosts: Hosts) -> None:
         source = hosts.owner()
-        with at(hosts, "granted-not-running", source):
-            pid = Victim.DESTINATION_QEMU.pid(hosts, source)
-            os.kill(pid, signal.SIGSTOP)
-        time.sleep(STOPPED_SECONDS)
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.ExitStack() as asleep:
+            with at(hosts, "granted-not-running", source):
+                pid = Victim.DESTINATION_QEMU.pid(hosts, source)
+                asleep.enter_context(stopped(pid))
+            time.sleep(STOPPED_SECONDS)
+            os.kill(pid, signal.SIGKILL)
         expect(hosts, End.ASKS, source)
 
     stage.play(act)

@@ -102,9 +102,11 @@ class Looks:
 
     async def _status(self, record: MigrationRecord) -> MoveStatus:
         journal = self._hub.site.journal
-        holder = None if record.done else await self.holder(record.domain)
-        if holder is None:  # whoever drove it wrote that it is done before it let go of the lock
-            record = await journal.migration(record.id) or record
+        holder = None
+        if not record.done:
+            holder = await self.holder(record.domain)
+            if holder is None:  # who drove it wrote that it is done before it let go of the lock
+                record = await journal.migration(record.id) or record
         facts = set(await journal.facts(record.id))
         decision = await journal.decision(record.id)
         state, outcome = MoveState.RUNNING if holder else MoveState.WAITING, Outcome.UNKNOWN
